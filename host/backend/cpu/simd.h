@@ -1,0 +1,123 @@
+// A vector of floats with the operations of core/scalar.h, over Highway's static dispatch.
+//
+// This file is compiled once for each instruction set, by a translation unit of its own with that set's flags, and
+// everything in it stands in Highway's namespace for that set (N_AVX2, N_AVX3, ...). Templates instantiated with
+// these types therefore have names of their own for each set, which a test checks in the object files.
+#pragma once
+
+#include <hwy/highway.h>
+
+#include "fuselage/core/dtype.h"
+
+namespace fuselage::cpu::HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+using FloatTag = hn::ScalableTag<float>;
+using IntTag = hn::Rebind<std::int32_t, FloatTag>;
+using WordTag = hn::Rebind<std::uint32_t, FloatTag>;
+using HalfTag = hn::Rebind<std::uint16_t, FloatTag>;
+using Float16Tag = hn::Rebind<hwy::float16_t, FloatTag>;
+using ByteTag = hn::Rebind<std::uint8_t, FloatTag>;
+
+struct Mask {
+  hn::Mask<FloatTag> raw;
+  friend FUSELAGE_HD Mask operator&(Mask a, Mask b) { return {hn::And(a.raw, b.raw)}; }
+  friend FUSELAGE_HD Mask operator|(Mask a, Mask b) { return {hn::Or(a.raw, b.raw)}; }
+  friend FUSELAGE_HD Mask operator!(Mask a) { return {hn::Not(a.raw)}; }
+};
+
+/// The lanes' bit patterns, as signed integers.
+struct Int {
+  hn::Vec<IntTag> raw;
+  FUSELAGE_HD Int(hn::Vec<IntTag> v) : raw(v) {}
+  FUSELAGE_HD Int(std::int32_t v) : raw(hn::Set(IntTag(), v)) {}
+  friend FUSELAGE_HD Int operator+(Int a, Int b) { return hn::Add(a.raw, b.raw); }
+  friend FUSELAGE_HD Int operator-(Int a, Int b) { return hn::Sub(a.raw, b.raw); }
+  friend FUSELAGE_HD Int operator&(Int a, Int b) { return hn::And(a.raw, b.raw); }
+  friend FUSELAGE_HD Int operator|(Int a, Int b) { return hn::Or(a.raw, b.raw); }
+  friend FUSELAGE_HD Int operator^(Int a, Int b) { return hn::Xor(a.raw, b.raw); }
+  friend FUSELAGE_HD Int operator<<(Int a, int n) { return hn::ShiftLeftSame(a.raw, n); }
+  friend FUSELAGE_HD Int operator>>(Int a, int n) { return hn::ShiftRightSame(a.raw, n); }
+};
+
+struct Vec {
+  static constexpr int kLanes = static_cast<int>(hn::MaxLanes(FloatTag()));
+  hn::Vec<FloatTag> raw;
+
+  Vec() = default;
+  FUSELAGE_HD Vec(hn::Vec<FloatTag> v) : raw(v) {}
+  FUSELAGE_HD explicit Vec(double v) : raw(hn::Set(FloatTag(), static_cast<float>(v))) {}
+
+  friend FUSELAGE_HD Vec operator+(Vec a, Vec b) { return hn::Add(a.raw, b.raw); }
+  friend FUSELAGE_HD Vec operator-(Vec a, Vec b) { return hn::Sub(a.raw, b.raw); }
+  friend FUSELAGE_HD Vec operator*(Vec a, Vec b) { return hn::Mul(a.raw, b.raw); }
+  friend FUSELAGE_HD Vec operator/(Vec a, Vec b) { return hn::Div(a.raw, b.raw); }
+  friend FUSELAGE_HD Vec operator-(Vec a) { return hn::Neg(a.raw); }
+  friend FUSELAGE_HD Mask operator<(Vec a, Vec b) { return {hn::Lt(a.raw, b.raw)}; }
+  friend FUSELAGE_HD Mask operator<=(Vec a, Vec b) { return {hn::Le(a.raw, b.raw)}; }
+  friend FUSELAGE_HD Mask operator>(Vec a, Vec b) { return {hn::Gt(a.raw, b.raw)}; }
+  friend FUSELAGE_HD Mask operator>=(Vec a, Vec b) { return {hn::Ge(a.raw, b.raw)}; }
+  friend FUSELAGE_HD Mask operator==(Vec a, Vec b) { return {hn::Eq(a.raw, b.raw)}; }
+  friend FUSELAGE_HD Mask operator!=(Vec a, Vec b) { return {hn::Ne(a.raw, b.raw)}; }
+};
+
+FUSELAGE_HD Vec fma(Vec a, Vec b, Vec c) { return hn::MulAdd(a.raw, b.raw, c.raw); }
+FUSELAGE_HD Vec sqrt(Vec x) { return hn::Sqrt(x.raw); }
+FUSELAGE_HD Vec abs(Vec x) { return hn::Abs(x.raw); }
+FUSELAGE_HD Vec copysign(Vec a, Vec b) { return hn::CopySign(a.raw, b.raw); }
+FUSELAGE_HD Vec select(Mask c, Vec a, Vec b) { return hn::IfThenElse(c.raw, a.raw, b.raw); }
+// x86's max and min instructions give their second operand for NaN and for two zeros, as scalar.h asks.
+FUSELAGE_HD Vec greater_of(Vec a, Vec b) { return hn::Max(a.raw, b.raw); }
+FUSELAGE_HD Vec lesser_of(Vec a, Vec b) { return hn::Min(a.raw, b.raw); }
+FUSELAGE_HD Int bits(Vec x) { return hn::BitCast(IntTag(), x.raw); }
+FUSELAGE_HD Vec from_bits(Int x) { return hn::BitCast(FloatTag(), x.raw); }
+
+/// How many lanes of the mask are set.
+FUSELAGE_HD std::int64_t count(Mask m) { return static_cast<std::int64_t>(hn::CountTrue(FloatTag(), m.raw)); }
+
+// ---- memory: any alignment, but for stream, which needs the address to be a multiple of the vector ------------------
+
+FUSELAGE_HD Vec load(const float* p) { return hn::LoadU(FloatTag(), p); }
+FUSELAGE_HD Vec load(const bf16* p) {
+  const auto half = hn::LoadU(HalfTag(), reinterpret_cast<const std::uint16_t*>(p));
+  return hn::BitCast(FloatTag(), hn::ShiftLeft<16>(hn::PromoteTo(WordTag(), half)));
+}
+FUSELAGE_HD Vec load(const f16* p) {
+  return hn::PromoteTo(FloatTag(), hn::LoadU(Float16Tag(), reinterpret_cast<const hwy::float16_t*>(p)));
+}
+FUSELAGE_HD Vec load(const std::uint8_t* p) {
+  return hn::ConvertTo(FloatTag(), hn::PromoteTo(IntTag(), hn::LoadU(ByteTag(), p)));
+}
+
+namespace detail {
+FUSELAGE_HD Vec one_nan(Vec x) { return select(x == x, x, from_bits(Int(0x7fc00000))); }
+FUSELAGE_HD auto round_to_bf16(Vec x) {
+  const auto word = hn::BitCast(WordTag(), one_nan(x).raw);
+  const auto odd = hn::And(hn::ShiftRight<16>(word), hn::Set(WordTag(), 1u));
+  const auto rounded = hn::ShiftRight<16>(hn::Add(word, hn::Add(odd, hn::Set(WordTag(), 0x7fffu))));
+  return hn::DemoteTo(HalfTag(), hn::BitCast(IntTag(), rounded));
+}
+}  // namespace detail
+
+FUSELAGE_HD void store(Vec x, float* p) { hn::StoreU(detail::one_nan(x).raw, FloatTag(), p); }
+FUSELAGE_HD void store(Vec x, bf16* p) {
+  hn::StoreU(detail::round_to_bf16(x), HalfTag(), reinterpret_cast<std::uint16_t*>(p));
+}
+FUSELAGE_HD void store(Vec x, f16* p) {
+  hn::StoreU(hn::DemoteTo(Float16Tag(), detail::one_nan(x).raw), Float16Tag(), reinterpret_cast<hwy::float16_t*>(p));
+}
+
+/// Stores past the caches: for results that are larger than they are and are not read again at once.
+FUSELAGE_HD void stream(Vec x, float* p) { hn::Stream(detail::one_nan(x).raw, FloatTag(), p); }
+FUSELAGE_HD void stream(Vec x, bf16* p) {
+  hn::Stream(detail::round_to_bf16(x), HalfTag(), reinterpret_cast<std::uint16_t*>(p));
+}
+FUSELAGE_HD void stream(Vec x, f16* p) { store(x, p); }
+
+/// Neighbouring lanes added, (lo, hi) -> one vector: lane i of the result is v[2i] + v[2i+1] of lo followed by hi.
+FUSELAGE_HD Vec add_neighbours(Vec lo, Vec hi) {
+  return hn::Add(hn::ConcatEven(FloatTag(), hi.raw, lo.raw), hn::ConcatOdd(FloatTag(), hi.raw, lo.raw));
+}
+
+}  // namespace fuselage::cpu::HWY_NAMESPACE

@@ -1,0 +1,169 @@
+// One interface for every device. A backend owns its queues, its scratch memory and nothing of the caller's.
+//
+// Work is enqueued: a call returns when it is queued, and results are there after synchronize() or a wait for an event.
+// On the CPU backend a call returns when it is done, and device memory is host memory. A backend is used by one thread
+// at a time. Calls check their arguments before they queue anything, and throw Error; what the device finds (bad
+// labels, values that are not finite) is in reports, never an exception from a queued call. After the first step with
+// given shapes nothing here allocates, and nothing waits for the device but the calls that say so.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fuselage/activations.h"
+#include "fuselage/batch.h"
+#include "fuselage/losses.h"
+#include "fuselage/memory.h"
+#include "fuselage/optimizers.h"
+#include "fuselage/schedules.h"
+
+namespace fuselage {
+
+/// A tensor that an optimizer moves: views of device memory, packed, all of `size` elements. State is fp32, +0 at
+/// first.
+struct Parameter {
+  std::string name;                ///< for messages and files
+  void* value = nullptr;           ///< `dtype`
+  const void* gradient = nullptr;  ///< `dtype`
+  float* state[optim::kMaxSlots] = {};
+  std::int64_t size = 0;
+  DType dtype = DType::f32;
+};
+
+/// What the device keeps of a training run between steps; lives in device memory, so that a captured graph goes on.
+struct StepState {
+  std::int64_t step = 0;     ///< updates that were made
+  std::int64_t skipped = 0;  ///< steps whose gradient was not finite or whose labels were bad: nothing was changed
+  double lr = 0;             ///< the learning rate of the last update
+};
+
+/// The parameters of an optimizer as a backend wants them: checked, and laid out once.
+class ParameterSet {
+ public:
+  virtual ~ParameterSet() = default;
+};
+
+/// A point in a queue's work.
+class Event {
+ public:
+  virtual ~Event() = default;
+};
+
+/// Work captured once and replayed by a single call.
+class Graph {
+ public:
+  virtual ~Graph() = default;
+};
+
+/// A product C = op(A) op(B) of packed row-major fp32 matrices: C is [m, n], op(A) [m, k], op(B) [k, n].
+struct Product {
+  bool transpose_a = false, transpose_b = false;
+  std::int64_t m = 0, n = 0, k = 0;
+  const float* a = nullptr;
+  const float* b = nullptr;
+  float* c = nullptr;
+};
+
+class Backend {
+ public:
+  enum class Queue { compute, copy };
+
+  virtual ~Backend() = default;
+
+  /// "cpu", "cuda".
+  virtual std::string_view device() const = 0;
+  /// One line for people: the device, what of it is used.
+  virtual std::string description() const = 0;
+  /// Whether the host may read and write device memory.
+  virtual bool host_accessible() const = 0;
+
+  // ---- memory ----
+  virtual void* allocate(std::size_t bytes, Buffer::Kind kind) = 0;
+  virtual void release(void* data, Buffer::Kind kind) noexcept = 0;
+  /// Copies `bytes` in the queue, between any two of device memory, pinned memory and (then the call may wait) the
+  /// host's ordinary memory.
+  virtual void copy(void* to, const void* from, std::size_t bytes, Queue queue = Queue::compute) = 0;
+  virtual void zero(void* data, std::size_t bytes, Queue queue = Queue::compute) = 0;
+
+  // ---- order ----
+  virtual std::unique_ptr<Event> make_event() = 0;
+  /// Marks all work that is in the queue now.
+  virtual void record(Event& event, Queue queue = Queue::compute) = 0;
+  /// Later work of the queue waits for the event.
+  virtual void wait(Event& event, Queue queue = Queue::compute) = 0;
+  /// The host waits for the event.
+  virtual void synchronize(Event& event) = 0;
+  /// The host waits for all queues.
+  virtual void synchronize() = 0;
+  /// Whether capture() works.
+  virtual bool can_capture() const = 0;
+  /// Between begin and end, work of the compute queue is recorded, not run.
+  virtual void begin_capture() = 0;
+  virtual std::unique_ptr<Graph> end_capture() = 0;
+  virtual void replay(Graph& graph) = 0;
+
+  // ---- training ----
+  /// Value, gradient and report in one pass over the predictions. `report` is device memory.
+  void loss(const AnyLoss& loss, const LossBatch& batch, LossReport* report);
+  /// Checks parameters (names, sizes, overlaps) and lays them out for update().
+  std::unique_ptr<ParameterSet> bind(std::span<const Parameter> parameters, const AnyOptimizer& rule);
+  /// One step of every parameter in place: step += 1, lr = rule.lr * schedule.factor(step - 1). Where `gate` reports
+  /// bad labels or values that are not finite, nothing changes but state->skipped. `state` and `gate` are device
+  /// memory; gate may be null.
+  void update(ParameterSet& parameters, const OptimizerSpec& optimizer, const AnySchedule& schedule, StepState* state,
+              const LossReport* gate);
+
+  // ---- layers ----
+  virtual void product(const Product& product) = 0;
+  /// a = activation(z + bias) for z [rows, cols], bias [cols]. Where the activation needs its input, z becomes z +
+  /// bias; otherwise z and a may be the same memory, and z is not written unless they are.
+  virtual void bias_activation(const AnyActivation& activation, std::int64_t rows, std::int64_t cols, float* z,
+                               const float* bias, float* a) = 0;
+  /// dz = da * slope, in place in `da`; bias_gradient[c] = sum over rows of dz, in the canonical order of columns.
+  virtual void bias_activation_backward(const AnyActivation& activation, std::int64_t rows, std::int64_t cols,
+                                        const float* z, const float* a, float* da, float* bias_gradient) = 0;
+
+ protected:
+  virtual void run_loss(const AnyLoss& loss, const LossBatch& batch, LossReport* report) = 0;
+  virtual std::unique_ptr<ParameterSet> run_bind(std::span<const Parameter> parameters, int slots) = 0;
+  virtual void run_update(ParameterSet& parameters, const OptimizerSpec& optimizer, const AnySchedule& schedule,
+                          StepState* state, const LossReport* gate) = 0;
+};
+
+/// Options of the CPU backend.
+struct CpuOptions {
+  int threads = 0;     ///< 0: as many as the machine offers this process
+  std::string target;  ///< "portable", "avx2", "avx512"; empty: the best that the processor has
+};
+
+/// The names of the instruction sets that this build has and this processor can run, the best first.
+std::vector<std::string> cpu_targets();
+
+/// Always works.
+std::unique_ptr<Backend> make_cpu_backend(const CpuOptions& options = {});
+
+/// Device `ordinal`; throws Error(no_device) that says what was found and what to install.
+std::unique_ptr<Backend> make_cuda_backend(int ordinal = 0);
+
+/// Why CUDA can or cannot be used here: what was built, what was found.
+struct CudaStatus {
+  bool built = false;   ///< the library has CUDA code
+  bool usable = false;  ///< and a device that it can run on
+  std::string text;     ///< one line for people
+  std::vector<std::string> devices, architectures;
+  std::string runtime, driver;
+};
+CudaStatus cuda_status();
+
+/// "cpu", "cuda", "cuda:1", or "auto": CUDA where it is usable, else the CPU. `why` receives one line that says which
+/// device was taken and why.
+std::unique_ptr<Backend> make_backend(std::string_view device, std::string* why = nullptr, int threads = 0);
+
+/// Throws Error(bad_label) or Error(non_finite) when a report says so and the policy is to raise.
+void check_report(const LossReport& report, BadLabels policy, bool raise_non_finite);
+
+}  // namespace fuselage

@@ -1,0 +1,141 @@
+// A hyperparameter of a definition: its name, where it is stored, its range and what it means. From these follow
+// parsing, printing, checking, help, JSON and the tables of the documentation.
+#pragma once
+
+#include <charconv>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <type_traits>
+
+#include "fuselage/core/error.h"
+
+namespace fuselage {
+
+/// The values allowed: from low to high, the ends included unless said otherwise. NaN is never allowed.
+struct Range {
+  double low = -std::numeric_limits<double>::infinity();
+  double high = std::numeric_limits<double>::infinity();
+  bool low_open = false;
+  bool high_open = false;
+
+  constexpr bool contains(double x) const {
+    return (low_open ? x > low : x >= low) && (high_open ? x < high : x <= high);
+  }
+};
+
+inline constexpr double kInfinity = std::numeric_limits<double>::infinity();
+inline constexpr Range kAnyFinite{-kInfinity, kInfinity, true, true};
+inline constexpr Range kPositive{0, kInfinity, true, true};
+inline constexpr Range kNonNegative{0, kInfinity, false, true};
+inline constexpr Range kFraction{0, 1};
+/// Decay rates: 1 would never forget, and its bias correction would be 0/0.
+inline constexpr Range kDecayRate{0, 1, false, true};
+
+/// "[0, 1)"-style text of a range.
+inline std::string to_string(const Range& r) {
+  auto number = [](double x) {
+    if (x == kInfinity) return std::string("inf");
+    if (x == -kInfinity) return std::string("-inf");
+    char text[32];
+    const auto end = std::to_chars(text, text + sizeof text, x).ptr;
+    return std::string(text, end);
+  };
+  return (r.low_open ? "(" : "[") + number(r.low) + ", " + number(r.high) + (r.high_open ? ")" : "]");
+}
+
+/// One field of Owner. T is double, std::int64_t, bool or std::optional<std::int64_t> (text "none" when absent).
+template <class Owner, class T>
+struct Field {
+  using value_type = T;
+  std::string_view name;
+  T Owner::*member;
+  Range range;
+  std::string_view help;
+};
+
+template <class Owner, class T>
+Field(const char*, T Owner::*, Range, const char*) -> Field<Owner, T>;
+
+/// What a field is, without its type: for help, JSON and tables.
+struct FieldInfo {
+  std::string name, type, default_value, help;
+  Range range;
+};
+
+namespace detail {
+
+template <class T>
+constexpr std::string_view type_name() {
+  if constexpr (std::is_same_v<T, double>)
+    return "real";
+  else if constexpr (std::is_same_v<T, std::int64_t>)
+    return "integer";
+  else if constexpr (std::is_same_v<T, bool>)
+    return "boolean";
+  else
+    return "integer or none";
+}
+
+template <class T>
+std::string value_text(const T& value) {
+  if constexpr (std::is_same_v<T, bool>) {
+    return value ? "true" : "false";
+  } else if constexpr (std::is_same_v<T, std::optional<std::int64_t>>) {
+    return value ? value_text(*value) : "none";
+  } else {
+    char text[40];
+    const auto end = std::to_chars(text, text + sizeof text, value).ptr;  // the shortest text that reads back the same
+    return std::string(text, end);
+  }
+}
+
+template <class N>
+bool read_number(std::string_view text, N& out) {
+  if (!text.empty() && text.front() == '+') text.remove_prefix(1);
+  const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), out);
+  return status == std::errc() && end == text.data() + text.size();
+}
+
+/// Reads a value from text; false when the text is not one.
+template <class T>
+bool read_value(std::string_view text, T& out) {
+  if constexpr (std::is_same_v<T, bool>) {
+    if (text != "true" && text != "false" && text != "1" && text != "0") return false;
+    out = text == "true" || text == "1";
+    return true;
+  } else if constexpr (std::is_same_v<T, std::optional<std::int64_t>>) {
+    std::int64_t number = 0;
+    if (text == "none") {
+      out.reset();
+      return true;
+    }
+    if (!read_number(text, number)) return false;
+    out = number;
+    return true;
+  } else if constexpr (std::is_same_v<T, std::int64_t>) {
+    double real = 0;  // "1e6" is an integer too
+    if (read_number(text, out)) return true;
+    if (!read_number(text, real) || !(real > -9e15 && real < 9e15) ||
+        real != static_cast<double>(static_cast<std::int64_t>(real)))
+      return false;
+    out = static_cast<std::int64_t>(real);
+    return true;
+  } else {
+    return read_number(text, out);
+  }
+}
+
+template <class T>
+bool in_range(const Range& range, const T& value) {
+  if constexpr (std::is_same_v<T, std::optional<std::int64_t>>)
+    return !value || range.contains(static_cast<double>(*value));
+  else
+    return range.contains(static_cast<double>(value));
+}
+
+}  // namespace detail
+}  // namespace fuselage

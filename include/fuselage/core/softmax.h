@@ -1,0 +1,146 @@
+// The row arithmetic of the softmax: one sweep over the logits, small losses exact, bits that depend on no partition.
+//
+// A chunk of a row (core/partition.h) has its own base, a power of two taken from its maximum m: with K = round(m/ln
+// 2), an element is exp(x) 2^-K, evaluated from the unshifted x (exp_scaled in math.h), so no rounding of x - m enters
+// and the row maximum is not needed before the sum. Chunk sums are brought to the base of the row's maximum by exact
+// powers of two. Beyond |m| = 4096 the maximum is subtracted first, which is exact for everything that is not flushed.
+//
+// Elements equal to their chunk's maximum are left out of its sum and counted. With n maxima of the row and `rest` the
+// sum of all other terms, u = rest/e(m) + (n - 1) is the odds against one of them: lse - m = log1p(u), its probability
+// is 1/(1 + u) and its complement u/(1 + u), none of which cancels. Hence a loss of 1e-13 is as exact as one of 1, for
+// labels and for dense targets alike.
+//
+// Tails: terms below m - 86 are 0, and where a gradient p_c sum(q) would be denormal it is 0; see docs/numerics.md.
+#pragma once
+
+#include "fuselage/core/math.h"
+
+namespace fuselage {
+
+inline constexpr double kLn2 = 0.69314718055994530942;
+
+/// The base of a chunk, or of a short row in each lane.
+template <class S>
+struct SoftmaxBase {
+  S offset;  ///< subtracted from x first; 0 for |m| <= 4096
+  S magic;   ///< 1.5 * 2^23 - K
+  S low;     ///< x - offset below this is flushed to 0
+};
+
+/// The maximum that stands for m where all elements are -inf (or NaN).
+template <class S>
+FUSELAGE_HD S softmax_anchor(S m) {
+  return select(m == S(-__builtin_inf()), S(0), m);
+}
+
+template <class S>
+FUSELAGE_HD SoftmaxBase<S> softmax_base(S m) {
+  const S anchor = softmax_anchor(m), magic = S(12582912.0);
+  const S offset = select(abs(anchor) <= S(4096), S(0), anchor);
+  const S shifted = anchor - offset;
+  const S k = fma(shifted, S(1.44269504088896340736), magic) - magic;
+  return {offset, magic - k, shifted - S(86)};
+}
+
+/// exp(x) 2^-K of the base.
+template <class S>
+FUSELAGE_HD S softmax_term(S x, const SoftmaxBase<S>& base) {
+  return exp_scaled(x - base.offset, base.magic, base.low);
+}
+
+namespace detail {
+/// K of a base, 0 for NaN: integers are taken from data by bits, and a NaN has none.
+FUSELAGE_HD std::int64_t exponent_of(const SoftmaxBase<float>& base) {
+  const float k = 12582912.0f - base.magic;
+  return k == k ? static_cast<std::int64_t>(k) : 0;
+}
+FUSELAGE_HD double power_of_two(std::int64_t k) {
+  if (k < -1000) return 0;
+  return from_bits((k > 1000 ? std::int64_t{2023} : 1023 + k) << 52);
+}
+}  // namespace detail
+
+/// What a term relative to `from` must be multiplied by to be relative to `to`.
+FUSELAGE_HD double softmax_rebase(const SoftmaxBase<float>& from, const SoftmaxBase<float>& to) {
+  const std::int64_t k = detail::exponent_of(from) - detail::exponent_of(to);
+  if (from.offset == to.offset) return detail::power_of_two(k);
+  const double gap = static_cast<double>(from.offset) - static_cast<double>(to.offset);
+  const double shift = gap + static_cast<double>(k) * kLn2;
+  return shift < -700 ? 0.0 : exp(shift);  // `to` holds the maximum, so the shift is not large; NaN stays NaN
+}
+
+/// What a chunk of a row leaves behind.
+struct SoftmaxChunk {
+  float max = -__builtin_inff();  ///< NaN is passed over; it arrives through the sum
+  float sum = 0;                  ///< terms of the elements below max, relative to softmax_base(max)
+  std::int32_t ties = 0;          ///< elements equal to max
+  float q = 0;                    ///< sum of the coefficients, where there are soft ones
+  float q_gap = 0;                ///< sum of q_c (anchor - x_c)
+};
+
+/// A row's result, S = double from chunks, or a lane of a short row in float.
+template <class S>
+struct SoftmaxRow {
+  S max, anchor;  ///< of the row
+  S odds;         ///< u
+  S scale;        ///< 1 / sum of terms, relative to `base`: p_c = term * scale
+  S complement;   ///< 1 - p of a maximum: u/(1 + u)
+  S q, q_gap;     ///< sum of the soft coefficients, and of q_c (anchor - x_c)
+};
+
+/// Gathers a row from its chunks, in index order; chunk(c) gives SoftmaxChunk c. The base of the row is softmax_base of
+/// its maximum.
+template <class Chunks>
+FUSELAGE_HD SoftmaxRow<double> softmax_row(std::int64_t chunks, Chunks&& chunk) {
+  float max = -__builtin_inff();
+  for (std::int64_t c = 0; c < chunks; ++c) max = greater_of(chunk(c).max, max);
+  const SoftmaxBase<float> base = softmax_base(max);
+  const float anchor = softmax_anchor(max);
+  double rest = 0, ties = 0, q = 0, q_gap = 0;
+  for (std::int64_t c = 0; c < chunks; ++c) {
+    const SoftmaxChunk part = chunk(c);
+    const SoftmaxBase<float> own = softmax_base(part.max);
+    double sum = part.sum;
+    if (part.max == max)
+      ties += part.ties;
+    else
+      sum += part.ties * static_cast<double>(softmax_term(part.max, own));
+    rest += sum * softmax_rebase(own, base);
+    q += part.q;
+    q_gap += part.q_gap + part.q * (static_cast<double>(anchor) - static_cast<double>(softmax_anchor(part.max)));
+  }
+  const double top = softmax_term(max, base), odds = rest / top + (ties - 1);
+  return {max, anchor, odds, 1 / (top * (1 + odds)), odds / (1 + odds), q, q_gap};
+}
+
+/// How a row's target enters: value = weight of the label (m - x_y + log1p u) + the soft part. S as in SoftmaxRow.
+template <class S>
+struct SoftmaxTarget {
+  S label_weight;  ///< (1 - s) w_y, 0 for dense targets
+  S label_q;       ///< the soft coefficient s/C w_y of the label's own class
+};
+
+/// The value of a row; x_label is the label's logit (any finite number for dense targets).
+template <class S>
+FUSELAGE_HD S softmax_value(const SoftmaxRow<S>& row, const SoftmaxTarget<S>& target, S x_label) {
+  const S zero = S(0), excess = log1p(row.odds);
+  const S gap = select(target.label_weight == zero, zero, target.label_weight * (row.anchor - x_label));
+  return fma(target.label_weight + row.q, excess, gap + row.q_gap);
+}
+
+/// The derivative by the label's logit: (A - a - b) - A (1 - p) for a maximum, A p - (a + b) otherwise, with A the sum
+/// of all coefficients, a + b those of the label; `p` is the label's probability.
+template <class S>
+FUSELAGE_HD S softmax_label_gradient(const SoftmaxRow<S>& row, const SoftmaxTarget<S>& target, S x_label, S p) {
+  const S sum = target.label_weight + row.q;
+  const S at_max = fma(-sum, row.complement, row.q - target.label_q);
+  return select(x_label == row.max, at_max, fma(sum, p, -(target.label_weight + target.label_q)));
+}
+
+/// Whether element c of a row stands before the label in the order by logit, larger first, then by index.
+template <class S>
+FUSELAGE_HD bool ranks_before(S x, std::int64_t c, S x_label, std::int64_t label) {
+  return x > x_label || (x == x_label && c < label);
+}
+
+}  // namespace fuselage

@@ -1,0 +1,42 @@
+// Binary cross-entropy on probabilities.
+#pragma once
+
+#include <tuple>
+
+#include "fuselage/core/field.h"
+#include "fuselage/core/math.h"
+#include "fuselage/loss/concepts.h"
+
+namespace fuselage::loss {
+
+/// value -(t L(p) + (1 - t) L(1 - p)) for a probability p in [0, 1] and a target t in [0, 1], where L(x) is log x, but
+/// never below -100 (PyTorch's floor), so p = 0 and p = 1 are defined. With clip > 0, p is first clipped to
+/// [clip, 1 - clip] (Keras clips at 1e-7). The derivative is that of this value: -t/p + (1 - t)/(1 - p), each term 0
+/// where its floor acts, and 0 where p is clipped. (PyTorch's own gradient keeps a slope of 1e12 there.)
+/// Prefer bce_with_logits: a probability has lost what its logit knew.
+struct Bce {
+  static constexpr std::string_view name = "bce";
+  static constexpr std::string_view formula = "-(t log p + (1 - t) log(1 - p)), logs floored at -100";
+  static constexpr std::string_view summary = "binary cross-entropy on probabilities in [0, 1]";
+  static constexpr Decision decision = Decision::probability;
+  double clip = 0;
+  static constexpr auto fields() {
+    return std::tuple{Field{"clip", &Bce::clip, Range{0, 0.5, false, true},
+                            "p is clipped to [clip, 1 - clip], with gradient 0 outside"}};
+  }
+
+  template <class S>
+  FUSELAGE_HD ValueGrad<S> operator()(S y, S t) const {
+    const S low = S(clip), high = S(1) - low, zero = S(0), u = S(1) - t;
+    const auto clips = low > zero, under = clips & (y < low), over = clips & (y > high);
+    const S p = select(under, low, select(over, high, y));
+    const S log_p = log(p), log_q = log1p(-p);  // NaN outside [0, 1], as the value of a mistake should be
+    const auto floor_p = log_p < S(-100), floor_q = log_q < S(-100);
+    const S rise = select(floor_q | (u == zero), zero, u / (S(1) - p)),
+            fall = select(floor_p | (t == zero), zero, t / p);
+    const S value = fma(-t, select(floor_p, S(-100), log_p), -(u * select(floor_q, S(-100), log_q)));
+    return {value, select(under | over, zero, rise - fall)};
+  }
+};
+
+}  // namespace fuselage::loss

@@ -1,0 +1,46 @@
+// Stochastic gradient descent with momentum.
+#pragma once
+
+#include <tuple>
+
+#include "fuselage/core/field.h"
+#include "fuselage/core/scalar.h"
+#include "fuselage/optim/concepts.h"
+
+namespace fuselage::optim {
+
+/// v <- momentum v + (1 - dampening) g, p <- p - lr v; with nesterov p <- p - lr (g + momentum v). On step 1 v = g,
+/// without dampening. momentum = 0: p <- p - lr g. As PyTorch: the velocity holds no learning rate, so a new rate acts
+/// on all of it at once (Keras's holds it). Sutskever et al., ICML 2013.
+struct Sgd {
+  static constexpr std::string_view name = "sgd";
+  static constexpr std::string_view formula = "v = momentum v + (1 - dampening) g; p -= lr v";
+  static constexpr std::string_view summary = "gradient descent, with momentum, dampening and Nesterov";
+  static constexpr int slots = 1;
+  double lr = 1e-3, momentum = 0, dampening = 0;
+  bool nesterov = false;
+  static constexpr auto fields() {
+    return std::tuple{Field{"lr", &Sgd::lr, kNonNegative, "learning rate"},
+                      Field{"momentum", &Sgd::momentum, kDecayRate, "share of the velocity that is kept"},
+                      Field{"dampening", &Sgd::dampening, kFraction, "share of the gradient kept out of the velocity"},
+                      Field{"nesterov", &Sgd::nesterov, kFraction, "look ahead by the velocity"}};
+  }
+
+  struct Step {
+    float lr, momentum, admitted, ahead;
+  };
+  FUSELAGE_HD Step at(std::int64_t t, double rate) const {
+    return {static_cast<float>(rate), static_cast<float>(momentum), static_cast<float>(t == 1 ? 1 : 1 - dampening),
+            static_cast<float>(nesterov ? momentum : 0)};
+  }
+  /// `ahead` is 0 without Nesterov, and then g enters by `v` alone.
+  template <class S>
+  FUSELAGE_HD static void update(const Step& s, S& p, S g, S* state) {
+    const S v = fma(S(s.momentum), state[0], S(s.admitted) * g);
+    const S ahead = S(s.ahead), direction = select(ahead > S(0), fma(ahead, v, g), v);
+    state[0] = v;
+    p = fma(-S(s.lr), direction, p);
+  }
+};
+
+}  // namespace fuselage::optim

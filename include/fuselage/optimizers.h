@@ -1,0 +1,64 @@
+// The list of optimizers, and the options that every update takes.
+#pragma once
+
+#include "fuselage/core/catalogue.h"
+#include "fuselage/optim/adam.h"
+#include "fuselage/optim/sgd.h"
+
+namespace fuselage {
+
+using Optimizers = Catalogue<optim::Sgd, optim::Adam, optim::AdamW>;
+
+/// Any optimizer of the list, by value.
+using AnyOptimizer = Optimizers::Any;
+
+/// Options of the update, the same for every rule, in the order in which they act: g <- -g, then
+/// g <- g + l2 p + l1 sign(p). (l2 is the coupled weight decay of PyTorch's Adam and SGD.)
+struct UpdateOptions {
+  static constexpr std::string_view name = "update", formula = "g + l2 p + l1 sign(p)",
+                                    summary = "regularisation as a part of the gradient";
+  double l1 = 0, l2 = 0;
+  bool maximize = false;
+  static constexpr auto fields() {
+    return std::tuple{Field{"l1", &UpdateOptions::l1, kNonNegative, "weight of |p|"},
+                      Field{"l2", &UpdateOptions::l2, kNonNegative, "weight of p^2/2"},
+                      Field{"maximize", &UpdateOptions::maximize, kFraction, "climb instead of descend"}};
+  }
+  bool operator==(const UpdateOptions&) const = default;
+};
+
+/// An optimizer with the options of its update; the text form takes the fields of both: "adam:lr=1e-3,l2=1e-4".
+struct OptimizerSpec {
+  AnyOptimizer rule;
+  UpdateOptions options;
+
+  static OptimizerSpec parse(std::string_view text) {
+    const std::size_t colon = text.find(':');
+    OptimizerSpec spec{Optimizers::make(text.substr(0, colon), "optimizer"), {}};
+    if (colon != std::string_view::npos)
+      detail::for_each_setting(Optimizers::name_of(spec.rule), text.substr(colon + 1),
+                               [&](std::string_view key, std::string_view value) { spec.set(key, value); });
+    spec.check();
+    return spec;
+  }
+  /// Sets a field of the rule or of the options from text.
+  void set(std::string_view key, std::string_view text) {
+    for (const std::string& name : detail::field_names<UpdateOptions>())
+      if (name == key) return detail::set_field(options, key, text);
+    Optimizers::set(rule, key, text);
+  }
+  void check() const {
+    Optimizers::check(rule);
+    detail::check_fields(options);
+  }
+  std::string to_string() const {
+    std::string text = Optimizers::to_string(rule), more = detail::fields_text(options);
+    if (!more.empty() && text.find(':') != std::string::npos) more[0] = ',';
+    return text + more;
+  }
+  double lr() const {
+    return std::visit([](const auto& r) { return r.lr; }, rule);
+  }
+};
+
+}  // namespace fuselage
