@@ -8,6 +8,8 @@
 #include <hwy/highway.h>
 
 #include "fuselage/core/dtype.h"
+#include "fuselage/core/partition.h"
+#include "host/backend/cpu/simd_portable.h"
 
 namespace fuselage::cpu::HWY_NAMESPACE {
 
@@ -115,9 +117,66 @@ FUSELAGE_HD void stream(Vec x, bf16* p) {
 }
 FUSELAGE_HD void stream(Vec x, f16* p) { store(x, p); }
 
-/// Neighbouring lanes added, (lo, hi) -> one vector: lane i of the result is v[2i] + v[2i+1] of lo followed by hi.
+/// Neighbouring lanes added: lane i of the result is v[2i] + v[2i + 1] of v = lo followed by hi.
 FUSELAGE_HD Vec add_neighbours(Vec lo, Vec hi) {
   return hn::Add(hn::ConcatEven(FloatTag(), hi.raw, lo.raw), hn::ConcatOdd(FloatTag(), hi.raw, lo.raw));
 }
 
 }  // namespace fuselage::cpu::HWY_NAMESPACE
+
+namespace fuselage::cpu {
+
+template <>
+struct Simd<HWY_NAMESPACE::Vec> {
+  using Vec = HWY_NAMESPACE::Vec;
+  static constexpr int kWidth = Vec::kLanes;
+
+  template <class T>
+  FUSELAGE_HD static Vec load(const T* p) {
+    return HWY_NAMESPACE::load(p);
+  }
+  /// Elements p[0], p[stride] ... The processor's gather has 32-bit offsets, and only 4-byte elements.
+  template <class T>
+  FUSELAGE_HD static Vec gather(const T* p, std::int64_t stride) {
+    namespace hn = hwy::HWY_NAMESPACE;
+    if constexpr (sizeof(T) == 4) {
+      if (stride >= 0 && stride <= (1 << 24)) return hn::GatherIndex(HWY_NAMESPACE::FloatTag(), p, offsets(stride).raw);
+    }
+    alignas(64) float lane[kWidth];
+    for (int i = 0; i < kWidth; ++i) lane[i] = to_float(p[i * stride]);
+    return HWY_NAMESPACE::load(lane);
+  }
+  template <class T>
+  FUSELAGE_HD static void scatter(Vec x, T* p, std::int64_t stride) {
+    alignas(64) float lane[kWidth];
+    HWY_NAMESPACE::store(x, lane);
+    for (int i = 0; i < kWidth; ++i) p[i * stride] = from_float<T>(lane[i]);
+  }
+  /// The canonical sum of 256 lanes; `lane` is overwritten.
+  FUSELAGE_HD static float add(Vec* lane) {
+    for (int n = kLanes / kWidth; n > 1; n /= 2)
+      for (int i = 0; i < n / 2; ++i) lane[i] = HWY_NAMESPACE::add_neighbours(lane[2 * i], lane[2 * i + 1]);
+    alignas(64) float last[kWidth];
+    HWY_NAMESPACE::hn::Store(lane[0].raw, HWY_NAMESPACE::FloatTag(), last);
+    for (int n = kWidth; n > 1; n /= 2)
+      for (int i = 0; i < n / 2; ++i) last[i] = last[2 * i] + last[2 * i + 1];
+    return last[0];
+  }
+  /// The largest lane; NaN is passed over.
+  FUSELAGE_HD static float largest(Vec x) {
+    alignas(64) float lane[kWidth];
+    HWY_NAMESPACE::hn::Store(x.raw, HWY_NAMESPACE::FloatTag(), lane);
+    float most = -__builtin_inff();
+    for (int i = 0; i < kWidth; ++i) most = greater_of(lane[i], most);
+    return most;
+  }
+
+ private:
+  FUSELAGE_HD static HWY_NAMESPACE::Int offsets(std::int64_t stride) {
+    namespace hn = hwy::HWY_NAMESPACE;
+    const HWY_NAMESPACE::IntTag tag;
+    return hn::Mul(hn::Iota(tag, 0), hn::Set(tag, static_cast<std::int32_t>(stride)));
+  }
+};
+
+}  // namespace fuselage::cpu

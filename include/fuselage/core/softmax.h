@@ -120,6 +120,29 @@ struct SoftmaxTarget {
   S label_q;       ///< the soft coefficient s/C w_y of the label's own class
 };
 
+/// A soft coefficient q_c = w (keep t + even): class weight w, target t (0 for labels), keep = 1 - s and even = s/C.
+template <class S>
+FUSELAGE_HD S softmax_coefficient(S w, S t, S keep, S even) {
+  return w * fma(keep, t, even);
+}
+
+/// What a soft coefficient adds to q_gap: q (anchor - x), and 0 for q = 0 even where x is -inf.
+template <class S>
+FUSELAGE_HD S softmax_gap(S q, S anchor, S x) {
+  return select(q == S(0), S(0), q * (anchor - x));
+}
+
+/// A gradient term * factor, 0 where the product would be denormal: denormals cost the CPU a factor of four, and nothing
+/// is lost that the rest of the row could feel. `least` is softmax_least(factor).
+template <class S>
+FUSELAGE_HD S softmax_scaled(S term, S factor, S least) {
+  return select(term < least, S(0), term) * factor;
+}
+template <class S>
+FUSELAGE_HD S softmax_least(S factor) {
+  return S(0x1p-126) / abs(factor);
+}
+
 /// The value of a row; x_label is the label's logit (any finite number for dense targets).
 template <class S>
 FUSELAGE_HD S softmax_value(const SoftmaxRow<S>& row, const SoftmaxTarget<S>& target, S x_label) {

@@ -1,0 +1,171 @@
+// The driver of softmax cross-entropy for rows of up to 32 classes: one row in each lane, classes added in their order.
+#pragma once
+
+#include "host/backend/cpu/softmax_long.h"
+
+namespace fuselage::cpu {
+
+/// The inputs of as many rows as a vector has lanes. Lanes that do not count have keep = 0 and harmless inputs.
+template <class V>
+struct ShortRows {
+  static constexpr int kWidth = Simd<V>::kWidth;
+  alignas(64) float keep[kWidth], label[kWidth], weight[kWidth], label_class_weight[kWidth], scale[kWidth];
+  alignas(64) float target[kShortRow][kWidth];
+  bool bad[kWidth];
+};
+
+template <class V>
+FUSELAGE_HD void gather_rows(const SoftmaxPass& pass, std::int64_t first, int rows, bool dense, ShortRows<V>& in) {
+  const LossBatch& b = *pass.batch;
+  for (int i = 0; i < ShortRows<V>::kWidth; ++i) {
+    in.keep[i] = in.weight[i] = in.scale[i] = 0;
+    in.label[i] = -1;
+    in.label_class_weight[i] = 1;
+    in.bad[i] = false;
+    if (dense)
+      for (std::int64_t c = 0; c < b.prediction.cols; ++c) in.target[c][i] = 0;
+    if (i >= rows) continue;
+    const RowInputs row = row_inputs(pass, first + i);
+    in.bad[i] = row.bad;
+    if (!row.counts) continue;
+    in.keep[i] = 1;
+    in.label[i] = static_cast<float>(row.label);
+    in.weight[i] = row.weight;
+    in.label_class_weight[i] = row.label_class_weight;
+    in.scale[i] = static_cast<float>(row.scale);
+    if (dense)
+      for (std::int64_t c = 0; c < b.prediction.cols; ++c) {
+        in.target[c][i] = real_at(b.target, first + i, c);
+        if (in.target[c][i] != in.target[c][i]) in.bad[i] = true;
+      }
+    if (in.bad[i]) in.keep[i] = 0;
+  }
+}
+
+/// The rank of the label in every lane, and for dense targets the label itself: the first of the largest targets.
+template <class V>
+FUSELAGE_HD V short_rank(const V* x, const ShortRows<V>& in, int classes, bool dense) {
+  using S = Simd<V>;
+  V label = S::load(in.label);
+  if (dense) {
+    V most = S::load(in.target[0]);
+    label = V(0);
+    for (int c = 1; c < classes; ++c) {
+      const V t = S::load(in.target[c]);
+      const auto larger = t > most;
+      most = select(larger, t, most);
+      label = select(larger, V(c), label);
+    }
+  }
+  V x_label = V(0), rank = V(0);
+  for (int c = 0; c < classes; ++c) x_label = select(label == V(c), x[c], x_label);
+  for (int c = 0; c < classes; ++c)
+    rank = rank + select((x[c] > x_label) | ((x[c] == x_label) & (V(c) < label)), V(1), V(0));
+  return rank;
+}
+
+template <class V, class T, bool kSoft>
+FUSELAGE_HD void softmax_short_block(const SoftmaxPass& pass, std::int64_t first, int rows, Counts& counts) {
+  using S = Simd<V>;
+  const LossBatch& b = *pass.batch;
+  const int classes = static_cast<int>(b.prediction.cols);
+  const bool dense = !is_label(b.target.dtype);
+  const V keep_share = V(static_cast<float>(1 - pass.label_smoothing));
+  const V even = V(static_cast<float>(pass.label_smoothing / static_cast<double>(classes)));
+  ShortRows<V> in;
+  gather_rows(pass, first, rows, dense, in);
+
+  V x[kShortRow], term[kShortRow];
+  V max = V(-__builtin_inff());
+  const bool full = rows == S::kWidth;
+  for (int c = 0; c < classes; ++c) {
+    if (full) {
+      x[c] = S::gather(address<T>(b.prediction, first, c), b.prediction.row_stride);
+    } else {
+      alignas(64) float lane[S::kWidth] = {};
+      for (int i = 0; i < rows; ++i) lane[i] = to_float(*address<T>(b.prediction, first + i, c));
+      x[c] = S::load(lane);
+    }
+    max = greater_of(x[c], max);
+  }
+  const SoftmaxBase<V> base = softmax_base(max);
+  const V anchor = softmax_anchor(max), label = S::load(in.label);
+  V rest = V(0), ties = V(0), q_sum = V(0), q_gap = V(0), x_label = anchor, term_label = V(0);
+  for (int c = 0; c < classes; ++c) {
+    const auto tied = x[c] == max, hit = label == V(c);
+    term[c] = softmax_term(x[c], base);
+    rest = rest + select(tied, V(0), term[c]);
+    ties = ties + select(tied, V(1), V(0));
+    x_label = select(hit, x[c], x_label);
+    term_label = select(hit, term[c], term_label);
+    if constexpr (kSoft) {
+      const V w = V(pass.class_weight ? pass.class_weight[c] : 1.0f), t = dense ? S::load(in.target[c]) : V(0);
+      const V q = softmax_coefficient(w, t, keep_share, even);
+      q_sum = q_sum + q;
+      q_gap = q_gap + softmax_gap(q, anchor, x[c]);
+    }
+  }
+  const V top = softmax_term(max, base), odds = rest / top + (ties - V(1));
+  const SoftmaxRow<V> row{max, anchor, odds, V(1) / (top * (V(1) + odds)), odds / (V(1) + odds), q_sum, q_gap};
+  const V class_weight = S::load(in.label_class_weight), weight = S::load(in.weight), scale = S::load(in.scale);
+  SoftmaxTarget<V> target{V(0), V(0)};
+  if (!dense) {
+    target.label_weight = keep_share * class_weight;
+    if (kSoft) target.label_q = softmax_coefficient(class_weight, V(0), keep_share, even);
+  }
+  const auto kept = S::load(in.keep) > V(0);
+  const V value = select(kept, softmax_value(row, target, x_label) * weight, V(0));
+  alignas(64) float lane[S::kWidth];
+  store(value, lane);
+  for (int i = 0; i < rows; ++i) {
+    pass.value[first + i] = static_cast<double>(lane[i]);
+    if (b.values.data) *address<float>(b.values, first + i, 0) = lane[i];
+    if (in.bad[i]) count_bad(first + i, counts);
+  }
+  counts.count += count(kept);
+  if (b.metrics.accuracy || b.metrics.top_k > 0) {
+    const V rank = short_rank(x, in, classes, dense);
+    counts.correct += count(kept & (rank == V(0)));
+    counts.top_k += count(kept & (rank < V(b.metrics.top_k)));
+  }
+  if (!b.gradient.data) return;
+
+  const V sum = target.label_weight + q_sum;
+  const V factor = sum * row.scale * scale, least = softmax_least(factor), at_max = scale * sum * row.complement;
+  const V at_label = scale * softmax_label_gradient(row, target, x_label, term_label * row.scale);
+  for (int c = 0; c < classes; ++c) {
+    V g = softmax_scaled(term[c], factor, least);
+    if constexpr (kSoft) {
+      const V w = V(pass.class_weight ? pass.class_weight[c] : 1.0f), t = dense ? S::load(in.target[c]) : V(0);
+      const V q = softmax_coefficient(w, t, keep_share, even);
+      g = select(x[c] == max, fma(scale, sum - q, -at_max), fma(-scale, q, g));
+    }
+    g = select(kept, select(label == V(c), at_label, g), V(0));
+    counts.nonfinite += count(!(abs(g) < V(finite_limit<T>())));
+    if (full) {
+      S::scatter(g, address<T>(b.gradient, first, c), b.gradient.row_stride);
+    } else {
+      store(g, lane);
+      for (int i = 0; i < rows; ++i) *address<T>(b.gradient, first + i, c) = from_float<T>(lane[i]);
+    }
+  }
+}
+
+template <class V, class T>
+void softmax_short_rows(const SoftmaxPass& pass, std::int64_t first, std::int64_t last, Counts& counts) {
+  const bool soft = !is_label(pass.batch->target.dtype) || pass.label_smoothing > 0;
+  for (std::int64_t r = first; r < last; r += Simd<V>::kWidth) {
+    const int rows = last - r < Simd<V>::kWidth ? static_cast<int>(last - r) : Simd<V>::kWidth;
+    if (soft) softmax_short_block<V, T, true>(pass, r, rows, counts);
+    else softmax_short_block<V, T, false>(pass, r, rows, counts);
+  }
+}
+
+template <class V, class T>
+void softmax_rows(const SoftmaxPass& pass, std::int64_t first, std::int64_t last, const RowScratch& scratch,
+                  Counts& counts) {
+  if (pass.batch->prediction.cols <= kShortRow) softmax_short_rows<V, T>(pass, first, last, counts);
+  else softmax_long_rows<V, T>(pass, first, last, scratch, counts);
+}
+
+}  // namespace fuselage::cpu

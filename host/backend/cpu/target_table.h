@@ -1,0 +1,54 @@
+// Fills the table of a target with the drivers for vector type V. The lists are walked here, so a new entry needs
+// nothing in this folder.
+#pragma once
+
+#include "host/backend/cpu/layers.h"
+#include "host/backend/cpu/pointwise.h"
+#include "host/backend/cpu/softmax_short.h"
+#include "host/backend/cpu/update.h"
+
+namespace fuselage::cpu {
+
+template <class V, class L>
+consteval void add_loss(Target& table, std::size_t i) {
+  if constexpr (loss::Pointwise<L>) {
+    table.pointwise[i][0] = &pointwise_chunks<V, L, float>;
+    table.pointwise[i][1] = &pointwise_chunks<V, L, bf16>;
+    table.pointwise[i][2] = &pointwise_chunks<V, L, f16>;
+  }
+}
+
+template <class V, class... L>
+consteval void add_losses(Target& table, Catalogue<L...>) {
+  std::size_t i = 0;
+  (add_loss<V, L>(table, i++), ...);
+}
+
+template <class V, class... R>
+consteval void add_rules(Target& table, Catalogue<R...>) {
+  std::size_t i = 0;
+  ((table.update[i][0] = &update_run<V, R, float>, table.update[i][1] = &update_run<V, R, bf16>,
+    table.update[i][2] = &update_run<V, R, f16>, ++i),
+   ...);
+}
+
+template <class V, class... A>
+consteval void add_activations(Target& table, Catalogue<A...>) {
+  std::size_t i = 0;
+  ((table.forward[i] = &forward_rows<V, A>, table.backward[i] = &backward_rows<V, A>, ++i), ...);
+}
+
+template <class V>
+consteval Target make_target(const char* name) {
+  Target table{};
+  table.name = name;
+  add_losses<V>(table, Losses{});
+  table.softmax[0] = &softmax_rows<V, float>;
+  table.softmax[1] = &softmax_rows<V, bf16>;
+  table.softmax[2] = &softmax_rows<V, f16>;
+  add_rules<V>(table, Optimizers{});
+  add_activations<V>(table, Activations{});
+  return table;
+}
+
+}  // namespace fuselage::cpu
