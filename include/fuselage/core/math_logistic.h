@@ -8,15 +8,14 @@ namespace fuselage {
 /// What a logistic loss needs of a logit x, from one exponential and one division; with e = exp(-|x|):
 ///   exp        = e, in [0, 1]
 ///   log1p_exp  = log(1 + e):  softplus(x) = max(x, 0) + log1p_exp,  log sigmoid(x) = min(x, 0) - log1p_exp
-///   log1p_bend = log(1 + e) - e: exp + (max(x, 0) + log1p_bend) is the softplus with half an ulp less of rounding
 ///   sigmoid    = e / (1 + e), the sigmoid of -|x|; that of |x| is 1 - sigmoid
 /// The compiler drops the parts that are not used.
 template <class S>
 struct LogisticTail {
-  S exp, log1p_exp, log1p_bend, sigmoid;
+  S exp, log1p_exp, sigmoid;
 };
 
-/// exp and sigmoid to 1 ulp, log1p_exp to 1.3, denormals included; all are NaN for NaN and 0 at +-inf.
+/// exp and sigmoid to 1 ulp, log1p_exp to 1.25, denormals included; all are NaN for NaN and 0 at +-inf.
 template <class S>
 FUSELAGE_HD LogisticTail<S> logistic_tail(S x) {
   // n is in [-150, 0]: a scale of 2^(n+24) is a normal number, and 2^-24 follows.
@@ -30,11 +29,13 @@ FUSELAGE_HD LogisticTail<S> logistic_tail(S x) {
   const S shift = e_low * inverse;
   const S quotient = e / w;
   const S residue = fma(-quotient, w_low, fma(-quotient, w, e)) + shift;
-  const S bend = fma(e * e,
-                     detail::horner(e, -0x1.ffffd2p-2, 0x1.554ddp-2, -0x1.ff23e6p-3, 0x1.934b54p-3, -0x1.3a435ep-3,
-                                    0x1.b4ae08p-4, -0x1.d6b08cp-5, 0x1.4917cep-6, -0x1.af49cep-9),
-                     shift);
-  return {e, e + bend, bend, fma(residue, inverse, quotient)};
+  // log(1 + e) from f = e, or beyond 0.62 as ln 2 + log(1 + f) with f = (e - 1)/2, exact: e itself would be a large
+  // term that the square takes back, with the rounding of both.
+  const auto large = e > S(0.62);
+  const S f = select(large, fma(e, S(0.5), S(-0.5)), e), start = select(large, S(detail::kLn2High), S(0.0));
+  const S bend = detail::horner(f, -0x1.fffffcp-2, 0x1.5554cap-2, -0x1.fffc28p-3, 0x1.99d51cp-3, -0x1.56e764p-3,
+                                0x1.24d076p-3, -0x1.cf772ap-4, 0x1.1070a2p-4, -0x1.40255cp-6);
+  return {e, start + (f + fma(f * f, bend, shift)), fma(residue, inverse, quotient)};
 }
 
 /// 1 / (1 + e^-x)
@@ -47,8 +48,7 @@ FUSELAGE_HD S sigmoid(S x) {
 /// log(1 + e^x)
 template <class S>
 FUSELAGE_HD S softplus(S x) {
-  const auto tail = logistic_tail(x);
-  return tail.exp + (greater_of(x, S(0.0)) + tail.log1p_bend);
+  return greater_of(x, S(0.0)) + logistic_tail(x).log1p_exp;
 }
 
 /// The hyperbolic tangent; keeps the sign of zero.
