@@ -44,7 +44,6 @@ add_library(fuselage::headers ALIAS fuselage_core)
 set_target_properties(fuselage_core PROPERTIES EXPORT_NAME headers)
 target_include_directories(fuselage_core INTERFACE "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>"
                                                    "$<INSTALL_INTERFACE:include>")
-target_compile_features(fuselage_core INTERFACE cxx_std_20)
 target_compile_options(fuselage_core INTERFACE "$<$<COMPILE_LANG_AND_ID:CXX,GNU,Clang,AppleClang>:-ffp-contract=off>")
 
 # What our own host files get on top.
