@@ -5,7 +5,6 @@
 #pragma once
 
 #include <cstdint>
-#include <limits>
 
 #include "fuselage/core/math_logistic.h"
 #include "fuselage/core/scalar.h"
@@ -17,8 +16,6 @@ namespace detail {
 inline constexpr double kRoundDouble = 0x1.8p52, kLn2Double = 0x1.62e42fefa39efp-1,
                         kLn2DoubleRest = 0x1.abc9e3b39803fp-56;
 inline constexpr double kLog2eDouble = 0x1.71547652b82fep0, kLog2eDoubleRest = 0x1.777d0ffda0d24p-56;
-inline constexpr double kInfinity = std::numeric_limits<double>::infinity();
-inline constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 /// e^r - 1 for |r| <= 0.35.
 FUSELAGE_HD double exp_rest(double r) {
@@ -174,7 +171,7 @@ FUSELAGE_HD double powi(double base, std::int64_t n) {
 /// The cosine of pi x: exact at multiples of 1/2 (where it is +0 between the extremes); NaN at +-inf.
 FUSELAGE_HD double cospi(double x) {
   const double a = abs(x);
-  if (a >= 0x1p53) return a < detail::kInfinity ? 1 : detail::kNaN;  // even integers
+  if (a >= 0x1p53) return a < __builtin_inf() ? 1 : a - a;  // even integers
   // a = 2 j + i + f with i in {0, 1} and |f| <= 1/2, all exact: h - whole is the fraction of a/2.
   double whole = a * 0.5 + 0x1p52;
   whole = whole - 0x1p52;

@@ -5,8 +5,6 @@
 // NaN differs between machines. The shifts and sums of such bits never overflow, also for NaN.
 #pragma once
 
-#include <limits>
-
 #include "fuselage/core/math_basic.h"
 #include "fuselage/core/scalar.h"
 
@@ -158,8 +156,8 @@ FUSELAGE_HD S log_sum(S k, S f) {
 /// What a logarithm gives at the end of its domain: -inf at the pole, NaN beyond and for NaN, +inf at +inf.
 template <class S>
 FUSELAGE_HD S log_ends(S y, S x, S pole) {
-  const S inf = S(std::numeric_limits<double>::infinity());
-  const S outside = select(x == pole, -inf, S(std::numeric_limits<double>::quiet_NaN()));
+  const S inf = S(__builtin_inf());
+  const S outside = select(x == pole, -inf, S(__builtin_nan("")));
   return select(x > pole, select(x < inf, y, x), outside);
 }
 

@@ -4,8 +4,6 @@
 // its absolute error is the relative error of the result.
 #pragma once
 
-#include <limits>
-
 #include "fuselage/core/math_double.h"
 #include "fuselage/core/math_float.h"
 
@@ -60,7 +58,7 @@ FUSELAGE_HD Pair<S> bounded_product(S y, Pair<S> a, S limit) {
 /// which all are integers.
 template <class S>
 FUSELAGE_HD S pow_ends(S inner, S x, S y, S integers) {
-  const S zero = S(0.0), one = S(1.0), inf = S(std::numeric_limits<double>::infinity());
+  const S zero = S(0.0), one = S(1.0), inf = S(__builtin_inf());
   const S a = abs(x), b = abs(y), half = b * S(0.5);
   const auto whole = (b >= integers) | ((b + integers) - integers == b);
   const auto even = (b >= integers + integers) | ((half + integers) - integers == half);
@@ -68,7 +66,7 @@ FUSELAGE_HD S pow_ends(S inner, S x, S y, S integers) {
   result = select(a == zero, select(y < zero, inf, zero), result);
   result = select(a == inf, select(y < zero, zero, inf), result);
   result = select(even | !whole, result, copysign(result, x));
-  result = select((x < zero) & (a < inf) & !whole, S(std::numeric_limits<double>::quiet_NaN()), result);
+  result = select((x < zero) & (a < inf) & !whole, S(__builtin_nan("")), result);
   result = select((x == x) & (y == y), result, x + y);
   return select((y == zero) | (x == one), one, result);
 }
