@@ -63,12 +63,13 @@ struct LossReport {
   std::int64_t count = 0;  ///< outputs that count
   std::int64_t bad_labels = 0;
   std::int64_t first_bad_row = -1;
-  double first_bad_label = 0;      ///< the label (or NaN) in that row
-  std::int64_t nonfinite = 0;      ///< elements of the gradient that are not finite as stored in prediction's type
-  std::int64_t correct = 0;        ///< outputs that are right
+  double first_bad_label = 0;  ///< the label (or NaN) in that row
+  std::int64_t nonfinite = 0;  ///< elements of the gradient that are not finite as stored; 0 where none is asked for
+  std::int64_t correct = 0;    ///< outputs that are right; a row that its logits make NaN never is
   std::int64_t top_k_correct = 0;  ///< rows whose label is among the k largest
   double abs_error_sum = 0;        ///< sum of |y - t|, unweighted
   double squared_error_sum = 0;    ///< sum of (y - t)^2, unweighted
+  bool rejected = false;           ///< nonfinite, or bad labels that are an error: an update gated by this does nothing
 };
 
 }  // namespace fuselage

@@ -36,9 +36,10 @@ FUSELAGE_HD float gradient_scale(Reduction reduction, double weight_sum, std::in
   return static_cast<float>(numerator);
 }
 
-/// Fills `value` from the sums. `value_sum`, `weight_sum` and the counts are set.
-FUSELAGE_HD void finish_report(LossReport& report, Reduction reduction, std::int64_t rows) {
+/// Fills `value` and `rejected` from the sums and counts, which are set.
+FUSELAGE_HD void finish_report(LossReport& report, Reduction reduction, std::int64_t rows, BadLabels policy) {
   const double zero = 0.0;
+  report.rejected = report.nonfinite > 0 || (policy == BadLabels::error && report.bad_labels > 0);
   report.value_sum = canonical_nan(report.value_sum);
   report.value = report.value_sum;
   if (reduction == Reduction::mean) report.value = report.weight_sum > 0 ? report.value_sum / report.weight_sum : zero;

@@ -92,8 +92,10 @@ FUSELAGE_HD void plain_tile(const L& loss, const PointwisePass& pass, std::int64
     const auto all = V(0) == V(0);
     const auto out = add_vector<T, kMetrics>(loss, S::load(y + i), target, all, w, factor, j, sums, counts);
     if (g) {
-      if constexpr (kStream) stream(out.gradient, g + i);
-      else store(out.gradient, g + i);
+      if constexpr (kStream)
+        stream(out.gradient, g + i);
+      else
+        store(out.gradient, g + i);
     }
     if (value) store(out.value, value + i);
   }
@@ -139,9 +141,11 @@ void pointwise_run(const L& loss, const PointwisePass& pass, std::int64_t first_
     const std::int64_t bad_before = counts.bad;
     int i = 0;
     if (pass.plain && pass.streaming && aligned)
-      for (; i + kLanes <= length; i += kLanes) plain_tile<V, L, T, kMetrics, true>(loss, pass, begin + i, sums, counts);
+      for (; i + kLanes <= length; i += kLanes)
+        plain_tile<V, L, T, kMetrics, true>(loss, pass, begin + i, sums, counts);
     else if (pass.plain)
-      for (; i + kLanes <= length; i += kLanes) plain_tile<V, L, T, kMetrics, false>(loss, pass, begin + i, sums, counts);
+      for (; i + kLanes <= length; i += kLanes)
+        plain_tile<V, L, T, kMetrics, false>(loss, pass, begin + i, sums, counts);
     for (; i < length; i += kLanes)
       gathered_tile<V, L, T, kMetrics>(loss, pass, begin + i, length - i < kLanes ? length - i : kLanes, sums, counts);
     if (counts.bad > bad_before && counts.first_bad < 0) counts.first_bad = find_bad(*pass.batch, begin, length);
@@ -159,8 +163,10 @@ void pointwise_chunks(const void* loss, const PointwisePass& pass, std::int64_t 
                       Counts& counts) {
   const MetricRequest& m = pass.batch->metrics;
   const L l = *static_cast<const L*>(loss);
-  if (m.accuracy || m.errors) pointwise_run<V, L, T, true>(l, pass, first_chunk, last_chunk, counts);
-  else pointwise_run<V, L, T, false>(l, pass, first_chunk, last_chunk, counts);
+  if (m.accuracy || m.errors)
+    pointwise_run<V, L, T, true>(l, pass, first_chunk, last_chunk, counts);
+  else
+    pointwise_run<V, L, T, false>(l, pass, first_chunk, last_chunk, counts);
 }
 
 }  // namespace fuselage::cpu

@@ -16,11 +16,11 @@ struct SoftmaxChunkStore {
 
 /// What a row's inputs say before its logits are looked at.
 struct RowInputs {
-  bool counts = true;        ///< not masked, not ignored, not bad
+  bool counts = true;  ///< not masked, not ignored, not bad
   bool bad = false;
-  std::int64_t label = -1;   ///< -1 for dense targets
+  std::int64_t label = -1;  ///< -1 for dense targets
   float weight = 1, label_class_weight = 1;
-  double scale = 0;          ///< gradient scale, times weight and upstream gradient
+  double scale = 0;  ///< gradient scale, times weight and upstream gradient
 };
 
 FUSELAGE_HD RowInputs row_inputs(const SoftmaxPass& pass, std::int64_t r) {
@@ -149,8 +149,8 @@ FUSELAGE_HD std::int64_t store_gradient(const ChunkGradient& gradient, const T* 
   const V limit = V(finite_limit<T>());
   std::int64_t nonfinite = 0;
   auto one = [&](int k) __attribute__((always_inline)) {
-    const V q = kSoft ? softmax_coefficient(w ? S::load(w + k) : V(1), t ? S::load(t + k) : V(0), V(keep), V(even))
-                      : V(0);
+    const V q =
+        kSoft ? softmax_coefficient(w ? S::load(w + k) : V(1), t ? S::load(t + k) : V(0), V(keep), V(even)) : V(0);
     const V out = in.template operator()<kSoft>(S::load(terms + k), kSoft ? S::load(x + k) : V(0), q);
     nonfinite += count(!(abs(out) < limit));
     return out;
@@ -235,7 +235,7 @@ void softmax_long_row(const SoftmaxPass& pass, std::int64_t r, const RowInputs& 
   const double value = softmax_value<double>(row, target, x_label) * static_cast<double>(in.weight);
   pass.value[r] = value;
   if (b.values.data) *address<float>(b.values, r, 0) = from_float<float>(static_cast<float>(value));
-  if (b.metrics.accuracy || b.metrics.top_k > 0) {
+  if ((b.metrics.accuracy || b.metrics.top_k > 0) && row.odds == row.odds) {  // a NaN row is never right
     const std::int64_t label = dense ? argmax(t, n) : in.label;
     const std::int64_t rank = rank_of(x, n, to_float(x[label]), label);
     counts.correct += rank == 0;
@@ -265,12 +265,14 @@ void softmax_long_row(const SoftmaxPass& pass, std::int64_t r, const RowInputs& 
       const double p = static_cast<double>(scratch.terms[in.label]) * row.scale * rebase;
       label_gradient = in.scale * softmax_label_gradient<double>(row, target, x_label, p);
       const float q = kSoft ? softmax_coefficient(in.label_class_weight, 0.0f, keep, even) : 0.0f;
-      const float bulk = ChunkGradientIn<float>(gradient).template operator()<kSoft>(scratch.terms[in.label], x_label, q);
+      const float bulk =
+          ChunkGradientIn<float>(gradient).template operator()<kSoft>(scratch.terms[in.label], x_label, q);
       const float final_value = static_cast<float>(label_gradient);
       counts.nonfinite += count(!(abs(final_value) < finite_limit<T>())) - count(!(abs(bulk) < finite_limit<T>()));
     }
-    counts.nonfinite += store_gradient<V, kSoft>(gradient, x + at, w ? w + at : nullptr, t ? t + at : nullptr, keep, even,
-                                                 scratch.terms + at, length, pass.streaming && !holds_label, g + at);
+    counts.nonfinite +=
+        store_gradient<V, kSoft>(gradient, x + at, w ? w + at : nullptr, t ? t + at : nullptr, keep, even,
+                                 scratch.terms + at, length, pass.streaming && !holds_label, g + at);
     if (holds_label) g[in.label] = from_float<T>(static_cast<float>(label_gradient));
   }
   if (!in_place_layout)

@@ -125,8 +125,9 @@ FUSELAGE_HD void softmax_short_block(const SoftmaxPass& pass, std::int64_t first
   counts.count += count(kept);
   if (b.metrics.accuracy || b.metrics.top_k > 0) {
     const V rank = short_rank(x, in, classes, dense);
-    counts.correct += count(kept & (rank == V(0)));
-    counts.top_k += count(kept & (rank < V(b.metrics.top_k)));
+    const auto valid = kept & (odds == odds);  // a NaN row is never right
+    counts.correct += count(valid & (rank == V(0)));
+    counts.top_k += count(valid & (rank < V(b.metrics.top_k)));
   }
   if (!b.gradient.data) return;
 
@@ -156,16 +157,20 @@ void softmax_short_rows(const SoftmaxPass& pass, std::int64_t first, std::int64_
   const bool soft = !is_label(pass.batch->target.dtype) || pass.label_smoothing > 0;
   for (std::int64_t r = first; r < last; r += Simd<V>::kWidth) {
     const int rows = last - r < Simd<V>::kWidth ? static_cast<int>(last - r) : Simd<V>::kWidth;
-    if (soft) softmax_short_block<V, T, true>(pass, r, rows, counts);
-    else softmax_short_block<V, T, false>(pass, r, rows, counts);
+    if (soft)
+      softmax_short_block<V, T, true>(pass, r, rows, counts);
+    else
+      softmax_short_block<V, T, false>(pass, r, rows, counts);
   }
 }
 
 template <class V, class T>
 void softmax_rows(const SoftmaxPass& pass, std::int64_t first, std::int64_t last, const RowScratch& scratch,
                   Counts& counts) {
-  if (pass.batch->prediction.cols <= kShortRow) softmax_short_rows<V, T>(pass, first, last, counts);
-  else softmax_long_rows<V, T>(pass, first, last, scratch, counts);
+  if (pass.batch->prediction.cols <= kShortRow)
+    softmax_short_rows<V, T>(pass, first, last, counts);
+  else
+    softmax_long_rows<V, T>(pass, first, last, scratch, counts);
 }
 
 }  // namespace fuselage::cpu

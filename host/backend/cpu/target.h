@@ -42,7 +42,7 @@ struct SoftmaxPass {
 
 /// Memory of one worker in a pass over long rows: 4 arrays of `cols` rounded up to whole lanes, and the chunks.
 struct RowScratch {
-  float *terms, *logits, *targets, *gradient;
+  float *terms, *logits, *targets, *gradient;  ///< `logits` and `gradient` hold the storage type
   struct SoftmaxChunkStore* chunks;
 };
 
@@ -74,7 +74,8 @@ struct LayerRows {
 
 using PointwiseFn = void (*)(const void* loss, const PointwisePass&, std::int64_t first_chunk, std::int64_t last_chunk,
                              Counts&);
-using SoftmaxFn = void (*)(const SoftmaxPass&, std::int64_t first_row, std::int64_t last_row, const RowScratch&, Counts&);
+using SoftmaxFn = void (*)(const SoftmaxPass&, std::int64_t first_row, std::int64_t last_row, const RowScratch&,
+                           Counts&);
 using UpdateFn = void (*)(const UpdateScalars&, const UpdateRun&);
 using LayerFn = void (*)(const LayerRows&);
 

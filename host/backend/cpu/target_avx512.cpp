@@ -1,5 +1,5 @@
-// The drivers for AVX-512. Compiled with that set's flags: nothing in this file may run before cpu_backend.cpp has asked
-// the processor.
+// The drivers for AVX-512. Compiled with that set's flags: nothing in this file may run before cpu_backend.cpp has
+// asked the processor.
 #include "host/backend/cpu/simd.h"
 #include "host/backend/cpu/target_table.h"
 

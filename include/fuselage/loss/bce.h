@@ -28,14 +28,15 @@ struct Bce {
   template <class S>
   FUSELAGE_HD ValueGrad<S> operator()(S y, S t) const {
     const S low = S(clip), high = S(1) - low, zero = S(0), u = S(1) - t;
-    const auto clips = low > zero, under = clips & (y < low), over = clips & (y > high);
+    const auto clips = low > zero;
+    const auto under = clips & (y < low), over = clips & (y > high);
     const S p = select(under, low, select(over, high, y));
     const S log_p = log(p), log_q = log1p(-p);  // NaN outside [0, 1], as the value of a mistake should be
     const auto floor_p = log_p < S(-100), floor_q = log_q < S(-100);
     const S rise = select(floor_q | (u == zero), zero, u / (S(1) - p)),
             fall = select(floor_p | (t == zero), zero, t / p);
     const S value = fma(-t, select(floor_p, S(-100), log_p), -(u * select(floor_q, S(-100), log_q)));
-    return {value, select(under | over, zero, rise - fall)};
+    return {value, select(under | over, zero, select(value == value, rise - fall, value))};
   }
 };
 

@@ -30,15 +30,16 @@ struct Sgd {
     float lr, momentum, admitted, ahead;
   };
   FUSELAGE_HD Step at(std::int64_t t, double rate) const {
-    return {static_cast<float>(rate), static_cast<float>(momentum), static_cast<float>(t == 1 ? 1 : 1 - dampening),
+    const bool whole = t == 1 || momentum == 0;
+    return {static_cast<float>(rate), static_cast<float>(momentum), static_cast<float>(whole ? 1 : 1 - dampening),
             static_cast<float>(nesterov ? momentum : 0)};
   }
-  /// `ahead` is 0 without Nesterov, and then g enters by `v` alone.
+  /// Without momentum v is g and the state stays as it is; `ahead` is 0 without Nesterov.
   template <class S>
   FUSELAGE_HD static void update(const Step& s, S& p, S g, S* state) {
     const S v = fma(S(s.momentum), state[0], S(s.admitted) * g);
     const S ahead = S(s.ahead), direction = select(ahead > S(0), fma(ahead, v, g), v);
-    state[0] = v;
+    state[0] = select(S(s.momentum) > S(0), v, state[0]);
     p = fma(-S(s.lr), direction, p);
   }
 };

@@ -20,13 +20,15 @@ struct Cosine {
   std::int64_t total = 0, warmup = 0;
   double floor = 0;
   static constexpr auto fields() {
-    return std::tuple{Field{"total", &Cosine::total, Range{0, 9e15}, "steps until the floor; 0: the whole run"},
+    return std::tuple{Field{"total", &Cosine::total, Range{0, 9e15},
+                            "steps until the floor; 0: a trainer's whole run, elsewhere never"},
                       Field{"warmup", &Cosine::warmup, Range{0, 9e15}, "steps of linear warm-up"},
                       Field{"floor", &Cosine::floor, kFraction, "factor at the end"}};
   }
   FUSELAGE_HD double factor(std::int64_t step) const {
+    if (total > 0 && step >= total) return floor;
     if (step < warmup) return static_cast<double>(step + 1) / static_cast<double>(warmup);
-    if (step >= total) return floor;
+    if (total == 0) return 1;
     const double x = static_cast<double>(step - warmup) / static_cast<double>(total - warmup);
     return floor + (1 - floor) * 0.5 * (1 + cospi(x));
   }

@@ -1,0 +1,205 @@
+// The CPU backend: threads and the best instruction set, driving the same definitions as every other device.
+#include <fmt/format.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <thread>
+
+#include "fuselage/core/partition.h"
+#include "host/backend/cpu/loss_runner.h"
+#include "host/backend/cpu/products.h"
+#include "host/backend/cpu/vector_targets.h"
+#include "host/backend/cpu/workers.h"
+
+namespace fuselage {
+
+namespace {
+
+using cpu::Target;
+
+constexpr std::int64_t kUpdateChunk = 16384;  ///< elements of one run of an update
+constexpr std::size_t kAlignment = 256;
+
+/// The tensors of an optimizer and the number of runs before each.
+class CpuParameters final : public ParameterSet {
+ public:
+  explicit CpuParameters(std::span<const Parameter> list) : tensors(list.begin(), list.end()) {
+    first_run.push_back(0);
+    for (const Parameter& p : tensors) first_run.push_back(first_run.back() + ceil_div(p.size, kUpdateChunk));
+  }
+  std::vector<Parameter> tensors;
+  std::vector<std::int64_t> first_run;
+};
+
+class CpuEvent final : public Event {};
+
+class CpuBackend final : public Backend {
+ public:
+  CpuBackend(int threads, const Target& target) : threads_(threads), target_(target), losses_(threads, target) {}
+
+  std::string_view device() const override { return "cpu"; }
+  std::string description() const override {
+    return fmt::format("CPU, {} thread{}, {}, {}", threads_, threads_ == 1 ? "" : "s", target_.name,
+                       cpu::product_library());
+  }
+  bool host_accessible() const override { return true; }
+
+  void* allocate(std::size_t bytes, Buffer::Kind) override {
+    const std::size_t rounded = (std::max<std::size_t>(bytes, 1) + kAlignment - 1) / kAlignment * kAlignment;
+    void* data = rounded < bytes ? nullptr : std::aligned_alloc(kAlignment, rounded);
+    if (!data) throw Error(Errc::out_of_memory, fmt::format("cannot allocate {} bytes of host memory", bytes));
+    return data;
+  }
+  void release(void* data, Buffer::Kind) noexcept override { std::free(data); }
+  void copy(void* to, const void* from, std::size_t bytes, Queue) override {
+    if (bytes > 0) std::memmove(to, from, bytes);
+  }
+  void zero(void* data, std::size_t bytes, Queue) override {
+    if (bytes > 0) std::memset(data, 0, bytes);
+  }
+
+  std::unique_ptr<Event> make_event() override { return std::make_unique<CpuEvent>(); }
+  void record(Event&, Queue) override {}
+  void wait(Event&, Queue) override {}
+  void synchronize(Event&) override {}
+  void synchronize() override {}
+  bool can_capture() const override { return false; }
+  void begin_capture() override { throw Error(Errc::no_device, "the CPU backend has no graphs to capture"); }
+  std::unique_ptr<Graph> end_capture() override { throw Error(Errc::no_device, "the CPU backend has no graphs"); }
+  void replay(Graph&) override { throw Error(Errc::no_device, "the CPU backend has no graphs to replay"); }
+
+  void product(const Product& p) override { cpu::run_product(p, threads_); }
+
+  void bias_activation(const AnyActivation& activation, std::int64_t rows, std::int64_t cols, float* z,
+                       const float* bias, float* a) override {
+    const cpu::LayerFn run = target_.forward[activation.index()];
+    std::visit(
+        [&](const auto& act) {
+          parallel_blocks(threads_, rows, rows_per_task(cols), [&](std::int64_t first, std::int64_t last, int) {
+            run({&act, last - first, cols, z + first * cols, bias, a + first * cols, nullptr, nullptr});
+          });
+        },
+        activation);
+  }
+
+  void bias_activation_backward(const AnyActivation& activation, std::int64_t rows, std::int64_t cols, const float* z,
+                                const float* a, float* da, float* bias_gradient) override {
+    const cpu::LayerFn run = target_.backward[activation.index()];
+    const std::int64_t parts = ceil_div(rows, kColumnRows);
+    column_sums_.resize(static_cast<std::size_t>(parts * cols));
+    std::visit(
+        [&](const auto& act) {
+          parallel_blocks(threads_, parts, 1, [&](std::int64_t first, std::int64_t last, int) {
+            for (std::int64_t part = first; part < last; ++part) {
+              const std::int64_t row = part * kColumnRows, count = std::min<std::int64_t>(kColumnRows, rows - row);
+              run({&act, count, cols, z ? const_cast<float*>(z) + row * cols : nullptr, nullptr,
+                   const_cast<float*>(a) + row * cols, da + row * cols, column_sums_.data() + part * cols});
+            }
+          });
+        },
+        activation);
+    for (std::int64_t c = 0; c < cols; ++c) {
+      double sum = 0;
+      for (std::int64_t part = 0; part < parts; ++part)
+        sum += static_cast<double>(column_sums_[static_cast<std::size_t>(part * cols + c)]);
+      bias_gradient[c] = from_float<float>(static_cast<float>(sum));
+    }
+  }
+
+ protected:
+  void run_loss(const AnyLoss& loss, const LossBatch& batch, LossReport* report) override {
+    *report = losses_.run(loss, batch);
+  }
+
+  std::unique_ptr<ParameterSet> run_bind(std::span<const Parameter> parameters, int) override {
+    return std::make_unique<CpuParameters>(parameters);
+  }
+
+  void run_update(ParameterSet& parameters, const OptimizerSpec& optimizer, const AnySchedule& schedule,
+                  StepState* state, const LossReport* gate) override {
+    if (gate && gate->rejected) {
+      ++state->skipped;
+      return;
+    }
+    const StandardFloats floats;
+    ++state->step;
+    const double factor = std::visit([&](const auto& s) { return s.factor(state->step - 1); }, schedule);
+    state->lr = optimizer.lr() * factor;
+    const auto& set = static_cast<const CpuParameters&>(parameters);
+    std::visit(
+        [&](const auto& rule) {
+          const auto step = rule.at(state->step, state->lr);
+          const cpu::UpdateScalars scalars{&step, static_cast<float>(optimizer.options.l1),
+                                           static_cast<float>(optimizer.options.l2), optimizer.options.maximize};
+          run_rule(target_.update[optimizer.rule.index()], scalars, set);
+        },
+        optimizer.rule);
+  }
+
+ private:
+  using StandardFloats = cpu::StandardFloats;
+
+  template <class Body>
+  static void parallel_blocks(int threads, std::int64_t n, std::int64_t grain, const Body& body) {
+    cpu::parallel_blocks(threads, n, grain, body);
+  }
+  static std::int64_t rows_per_task(std::int64_t cols) {
+    return std::max<std::int64_t>(1, 32768 / std::max<std::int64_t>(cols, 1));
+  }
+
+  void run_rule(const cpu::UpdateFn (&by_type)[cpu::kTypes], const cpu::UpdateScalars& scalars,
+                const CpuParameters& set) {
+    const std::int64_t runs = set.first_run.back(), count = static_cast<std::int64_t>(set.tensors.size());
+    parallel_blocks(threads_, runs, std::max<std::int64_t>(1, runs / (threads_ * 16)),
+                    [&](std::int64_t first, std::int64_t last, int) {
+                      for (std::int64_t run = first; run < last; ++run) {
+                        const std::int64_t t = tensor_of_chunk(set.first_run.data(), count, run);
+                        const Parameter& p = set.tensors[static_cast<std::size_t>(t)];
+                        const std::int64_t at = (run - set.first_run[static_cast<std::size_t>(t)]) * kUpdateChunk;
+                        const std::int64_t bytes = at * static_cast<std::int64_t>(size_of(p.dtype));
+                        cpu::UpdateRun piece{static_cast<char*>(p.value) + bytes,
+                                             static_cast<const char*>(p.gradient) + bytes,
+                                             {},
+                                             std::min(kUpdateChunk, p.size - at)};
+                        for (int k = 0; k < optim::kMaxSlots; ++k)
+                          if (p.state[k]) piece.state[k] = p.state[k] + at;
+                        by_type[static_cast<int>(p.dtype)](scalars, piece);
+                      }
+                    });
+  }
+
+  int threads_;
+  const Target& target_;
+  cpu::LossRunner losses_;
+  std::vector<float> column_sums_;
+};
+
+const Target& find_target(const std::string& name) {
+  const std::vector<const Target*> found = cpu::vector_targets();
+  if (name.empty()) return found.empty() ? cpu::portable_target() : *found.front();
+  if (name == cpu::portable_target().name) return cpu::portable_target();
+  for (const Target* target : found)
+    if (name == target->name) return *target;
+  throw Error(Errc::no_device, "the instruction set '" + name + "' is not built in, or this processor lacks it" +
+                                   suggest(name, cpu_targets()));
+}
+
+}  // namespace
+
+std::vector<std::string> cpu_targets() {
+  std::vector<std::string> names;
+  for (const Target* target : cpu::vector_targets()) names.emplace_back(target->name);
+  names.emplace_back(cpu::portable_target().name);
+  return names;
+}
+
+std::unique_ptr<Backend> make_cpu_backend(const CpuOptions& options) {
+  if (options.threads < 0 || options.threads > 4096)
+    throw Error(Errc::bad_argument, fmt::format("threads = {} is outside [0, 4096]", options.threads));
+  const int threads = options.threads > 0 ? options.threads : std::max(1, omp_get_num_procs());
+  return std::make_unique<CpuBackend>(threads, find_target(options.target));
+}
+
+}  // namespace fuselage
