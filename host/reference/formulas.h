@@ -50,8 +50,8 @@ template <class T>
 T bce(const T& y, double t, double clip) {
   using std::log, std::log1p;
   T p = y;
-  if (value_of(y) < clip) p = T(clip);
-  if (value_of(y) > 1 - clip) p = T(1 - clip);
+  if (clip > 0 && value_of(y) < clip) p = T(clip);
+  if (clip > 0 && value_of(y) > 1 - clip) p = T(1 - clip);
   return -(t * floored(log(p)) + (1 - t) * floored(log1p(-p)));
 }
 

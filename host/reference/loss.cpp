@@ -142,11 +142,11 @@ class Evaluation {
     const std::vector<double> x(begin, begin + width_);
     const double largest = *std::max_element(x.begin(), x.end());  // meaningless with NaN, which is seen first
     const bool has_nan = std::any_of(x.begin(), x.end(), [](double v) { return std::isnan(v); });
-    if (!has_nan) rank(i, x);
     if (has_nan || std::isinf(largest)) {
       std::fill_n(out_.gradient.begin() + i * width_, width_, kNaN);
       return kNaN;
     }
+    rank(i, x);
     return engine_.row(x, loss_.coefficients(i, in_), &out_.gradient[i * width_]);
   }
 

@@ -54,8 +54,9 @@ struct LossOutput {
 ///   mae               |d|, derivative 0 at 0
 ///   huber             delta=1 (> 0): d^2/2 where |d| <= delta, else delta (|d| - delta/2)
 ///   smooth_l1         beta=1 (>= 0): d^2/(2 beta) where |d| < beta, else |d| - beta/2
-///   bce               clip=0 in [0, 0.5): -(t L(p) + (1-t) L(1-p)), p = y clipped to [clip, 1-clip] (derivative 0
-///                     strictly outside), L = log floored at -100 (derivative 0 where the floor acts)
+///   bce               clip=0 in [0, 0.5): -(t L(p) + (1-t) L(1-p)), p = y, for clip > 0 clipped to [clip, 1-clip]
+///                     (derivative 0 strictly outside), L = log floored at -100 (derivative 0 where the floor acts);
+///                     without clipping, y outside [0, 1] gives NaN
 ///   bce_with_logits   log(1 + e^y) - t y
 ///   hinge             max(0, 1 - t y), derivative 0 at the kink
 /// Row:
@@ -70,7 +71,7 @@ struct LossOutput {
 ///
 /// accuracy_correct: rows whose argmax (first of equals) is the label, or the argmax of the target; bce (y > 0.5),
 /// bce_with_logits (y > 0) against t > 0.5; hinge (y > 0) against t > 0. top_k_correct: fewer than top_k classes stand
-/// before the label (greater, or equal with a smaller index). A row with NaN is neither.
+/// before the label (greater, or equal with a smaller index). A row whose value is NaN for its logits is neither.
 LossOutput loss(std::string_view name, const Options& options, const LossInput& input, int top_k = 5);
 
 std::vector<std::string> loss_names();
