@@ -1,0 +1,197 @@
+// A step judged by the reference; see the header.
+#include "host/train/step_check.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <optional>
+
+#include "host/reference/reference.h"
+#include "host/train/judge.h"
+#include "host/train/tolerances.h"
+
+namespace fuselage::train {
+namespace {
+
+/// The fields of a definition as the reference takes them; the learning rate is an argument of its own there.
+template <class T>
+void add_options(reference::Options& options, const T& definition) {
+  detail::for_each_field<T>([&](const auto& field) {
+    if (field.name == "lr") return;
+    const auto& value = definition.*field.member;
+    if constexpr (requires { value.has_value(); }) {
+      if (value) options[std::string(field.name)] = static_cast<double>(*value);
+    } else {
+      options[std::string(field.name)] = static_cast<double>(value);
+    }
+  });
+}
+
+template <class Any>
+reference::Options options_of(const Any& any) {
+  reference::Options options;
+  std::visit([&](const auto& definition) { add_options(options, definition); }, any);
+  return options;
+}
+
+std::vector<double> widen(const float* from, std::int64_t count) { return {from, from + count}; }
+
+std::vector<float> download_floats(Backend& backend, const float* from, std::int64_t count) {
+  std::vector<float> to(static_cast<std::size_t>(count));
+  backend.copy(to.data(), from, to.size() * sizeof(float));
+  backend.synchronize();
+  return to;
+}
+
+reference::LossInput loss_input(const HostBatch& batch, const std::vector<float>& prediction, std::int64_t cols) {
+  reference::LossInput input;
+  input.rows = batch.rows;
+  input.cols = cols;
+  input.prediction = {prediction.begin(), prediction.end()};
+  if (batch.data.labels)
+    input.labels = {batch.data.labels, batch.data.labels + batch.rows};
+  else
+    input.target = widen(batch.data.targets, batch.rows * cols);
+  if (batch.data.weights) input.weight = widen(batch.data.weights, batch.rows);
+  return input;
+}
+
+/// What the formula's last subtraction works on at element (r, c), beside the result: the coefficient of its target.
+double target_term(const reference::LossInput& input, const reference::Options& options, std::int64_t r,
+                   std::int64_t c) {
+  const auto found = options.find("label_smoothing");
+  const double smoothing = found == options.end() ? 0 : found->second,
+               even = smoothing / static_cast<double>(input.cols);
+  if (input.labels.empty())
+    return (1 - smoothing) * std::fabs(input.target[static_cast<std::size_t>(r * input.cols + c)]) + even;
+  return even + (smoothing > 0 && input.labels[static_cast<std::size_t>(r)] == c ? 1 - smoothing : 0);
+}
+
+}  // namespace
+
+StepCheck::StepCheck(StepEngine& engine, const TrainSpec& spec) : engine_(engine), spec_(spec), before_(download()) {}
+
+StepCheck::Arenas StepCheck::download() const {
+  Sequential& model = engine_.model();
+  Backend& backend = engine_.backend();
+  Arenas result;
+  result.values = download_floats(backend, model.values(), model.arena_size());
+  for (int s = 0; s < model.slots(); ++s)
+    result.states[s] = download_floats(backend, model.state(s), model.arena_size());
+  backend.copy(&result.step, engine_.state(), sizeof(StepState));
+  backend.synchronize();
+  return result;
+}
+
+void StepCheck::after_loss(const HostBatch& batch, const float* prediction, const LossReport* report) {
+  Backend& backend = engine_.backend();
+  const std::int64_t cols = spec_.model.outputs(), step = before_.step.step + 1;
+  const std::vector<float> gradient = download_floats(backend, engine_.model().output_gradient(), batch.rows * cols);
+  backend.copy(&report_, report, sizeof(LossReport));
+  backend.synchronize();
+
+  const reference::Options options = options_of(spec_.loss);
+  const reference::LossInput input = loss_input(batch, download_floats(backend, prediction, batch.rows * cols), cols);
+  const reference::LossOutput want = reference::loss(Losses::name_of(spec_.loss), options, input);
+  if (report_.count != want.count || report_.bad_labels != want.bad_labels)
+    throw Error(Errc::mismatch, fmt::format("validation of step {}: the loss counts {} outputs and {} bad labels, the "
+                                            "reference {} and {}",
+                                            step, report_.count, report_.bad_labels, want.count, want.bad_labels));
+  if (report_.bad_labels > 0) return;  // an error of the caller's; what such a pass gives is bound by no formula
+  Judge value("the loss", kLossUlp);
+  value.see(report_.value, want.value, ulp_at(want.value), [] { return std::string("value"); });
+  value.conclude(step);
+  Judge judge("the gradient of the loss", kLossUlp);
+  for (std::int64_t r = 0; r < batch.rows; ++r) {
+    const double weight = input.weight.empty() ? 1 : input.weight[static_cast<std::size_t>(r)];
+    const double factor = want.weight_sum > 0 ? weight / want.weight_sum : 0;
+    for (std::int64_t c = 0; c < cols; ++c) {
+      const std::size_t i = static_cast<std::size_t>(r * cols + c);
+      const double scale = std::max(std::fabs(want.gradient[i]), factor * target_term(input, options, r, c));
+      judge.see(gradient[i], want.gradient[i], ulp_at(scale),
+                [&] { return fmt::format("at row {}, column {}", r, c); });
+    }
+  }
+  judge.conclude(step);
+}
+
+void StepCheck::after_update() {
+  Backend& backend = engine_.backend();
+  gradients_ = download_floats(backend, engine_.model().gradients(), engine_.model().arena_size());
+  const Arenas after = download();
+  if (report_.nonfinite > 0 || report_.bad_labels > 0) return judge_untouched(after);
+
+  reference::Options options = options_of(engine_.schedule());
+  const double factor = reference::schedule(Schedules::name_of(engine_.schedule()), options, before_.step.step);
+  const double lr = spec_.optimizer.lr() * factor;
+  Judge rate("the learning rate", kRateUlp);
+  rate.see(after.step.lr, lr, std::max(std::fabs(lr), 1e-300) * 0x1p-52, [] { return std::string(); });
+  rate.conclude(before_.step.step + 1);
+  if (after.step.step != before_.step.step + 1 || after.step.skipped != before_.step.skipped)
+    throw Error(Errc::mismatch, fmt::format("validation of step {}: the step counter went from {} to {}",
+                                            before_.step.step + 1, before_.step.step, after.step.step));
+  for (const TensorPlace& tensor : engine_.model().tensors()) judge_tensor(tensor, after);
+}
+
+void StepCheck::judge_untouched(const Arenas& after) const {
+  const auto same = [](const std::vector<float>& a, const std::vector<float>& b) {
+    return a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+  };
+  bool untouched = same(after.values, before_.values) && after.step.step == before_.step.step;
+  for (int s = 0; s < engine_.model().slots(); ++s) untouched &= same(after.states[s], before_.states[s]);
+  if (!untouched || after.step.skipped != before_.step.skipped + 1)
+    throw Error(Errc::mismatch, fmt::format("validation of step {}: the step was to be skipped, and parameters, states "
+                                            "or the step counter changed",
+                                            before_.step.step + 1));
+}
+
+void StepCheck::judge_tensor(const TensorPlace& tensor, const Arenas& after) const {
+  const std::string_view rule = Optimizers::name_of(spec_.optimizer.rule);
+  reference::Options options = options_of(spec_.optimizer.rule);
+  add_options(options, spec_.optimizer.options);
+  const std::int64_t step = before_.step.step + 1;
+  const auto part = [&](const std::vector<float>& arena) { return widen(arena.data() + tensor.offset, tensor.size); };
+  const std::size_t slots = static_cast<std::size_t>(engine_.model().slots()),
+                    n = static_cast<std::size_t>(tensor.size);
+
+  struct Step {
+    std::vector<double> p, g;
+    std::vector<std::vector<double>> state;
+  };
+  Step start{part(before_.values), part(gradients_), {}};
+  for (std::size_t s = 0; s < slots; ++s) start.state.push_back(part(before_.states[s]));
+  const auto replay = [&](Step from) {
+    reference::step(rule, options, step, after.step.lr, from.p, from.g, from.state);
+    return from;
+  };
+  const Step want = replay(start);
+
+  // What one ulp in the gradient or in a state does to the result.
+  std::vector<Step> nudged(1 + slots, start);
+  const UpdateOptions& update = spec_.optimizer.options;
+  for (std::size_t i = 0; i < n; ++i) {
+    nudged[0].g[i] += ulp_at(std::max({std::fabs(start.g[i]), update.l2 * std::fabs(start.p[i]), update.l1}));
+    for (std::size_t s = 0; s < slots; ++s) nudged[1 + s].state[s][i] += ulp_at(start.state[s][i]);
+  }
+  for (Step& step_from : nudged) step_from = replay(std::move(step_from));
+
+  const auto judge = [&](const std::string& what, const std::vector<float>& got, auto&& pick) {
+    Judge worst(what, kUpdateUlp);
+    for (std::size_t i = 0; i < n; ++i) {
+      const double wanted = pick(want)[i];
+      double unit = ulp_at(std::max(std::fabs(wanted), std::fabs(pick(start)[i])));
+      for (const Step& other : nudged) unit += std::fabs(pick(other)[i] - wanted);
+      worst.see(got[static_cast<std::size_t>(tensor.offset) + i], wanted, unit,
+                [&] { return fmt::format("{}[{}]", tensor.name, i); });
+    }
+    worst.conclude(step);
+  };
+  judge("parameter", after.values, [](const Step& s) -> const std::vector<double>& { return s.p; });
+  for (std::size_t s = 0; s < slots; ++s)
+    judge(fmt::format("state {} of", s), after.states[s],
+          [s](const Step& x) -> const std::vector<double>& { return x.state[s]; });
+}
+
+}  // namespace fuselage::train

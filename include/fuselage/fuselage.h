@@ -1,0 +1,10 @@
+// Everything that fuselage offers.
+#pragma once
+
+#include "fuselage/array.h"
+#include "fuselage/backend.h"
+#include "fuselage/checkpoint.h"
+#include "fuselage/data.h"
+#include "fuselage/history.h"
+#include "fuselage/nn.h"
+#include "fuselage/train.h"
