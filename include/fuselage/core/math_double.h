@@ -185,7 +185,6 @@ FUSELAGE_HD double cospi(double x) {
                                           -0x1.afee592387141p-14));
   }
   const double g = 0.5 - f, u = g * g;  // the sine of pi g
-  if (g == 0) return 0;
   const double bend =
       u * detail::horner(u, -0x1.4abbce625be53p+2, 0x1.466bc6775ab7ep+1, -0x1.32d2cce63b549p-1, 0x1.5078349e5937p-4,
                          -0x1.e307702157471p-8, 0x1.e909fe6f8ea4ap-12, -0x1.7434661de6b3fp-16);
