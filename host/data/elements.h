@@ -45,9 +45,18 @@ inline void reverse_each(std::byte* data, std::size_t count, std::size_t width) 
 /// Calls f.template operator()<T>() for any of the nine types.
 template <class F>
 decltype(auto) visit(DType type, F&& f) {
-  if (type == DType::f64) return f.template operator()<double>();
-  if (is_label(type)) return dispatch_label(type, f);
-  return dispatch(type, f);
+  switch (type) {
+    case DType::f32: return f.template operator()<float>();
+    case DType::bf16: return f.template operator()<bf16>();
+    case DType::f16: return f.template operator()<f16>();
+    case DType::f64: return f.template operator()<double>();
+    case DType::u8: return f.template operator()<std::uint8_t>();
+    case DType::i8: return f.template operator()<std::int8_t>();
+    case DType::i16: return f.template operator()<std::int16_t>();
+    case DType::i32: return f.template operator()<std::int32_t>();
+    case DType::i64: break;
+  }
+  return f.template operator()<std::int64_t>();
 }
 
 }  // namespace fuselage::data
