@@ -49,27 +49,27 @@ struct Functions {
   static Wide small_exp(Wide x) { return std::exp(-std::fabs(x)); }
 
   static constexpr Function<T, Wide> kAll[] = {
-      {"exp", [](T x) { return exp(x); }, [](Wide x) -> Wide { return std::exp(x); }, bound(0.90, 2)},
-      {"exp2", [](T x) { return exp2(x); }, [](Wide x) -> Wide { return std::exp2(x); }, bound(0.90, 4)},
-      {"expm1", [](T x) { return expm1(x); }, [](Wide x) -> Wide { return std::expm1(x); }, bound(1.5, 2)},
-      {"log", [](T x) { return log(x); }, [](Wide x) -> Wide { return std::log(x); }, bound(1, 2)},
-      {"log2", [](T x) { return log2(x); }, [](Wide x) -> Wide { return std::log2(x); }, bound(2, 4)},
-      {"log1p", [](T x) { return log1p(x); }, [](Wide x) -> Wide { return std::log1p(x); }, bound(1, 2)},
+      {"exp", [](T x) { return exp(x); }, [](Wide x) -> Wide { return std::exp(x); }, bound(0.897, 2)},
+      {"exp2", [](T x) { return exp2(x); }, [](Wide x) -> Wide { return std::exp2(x); }, bound(0.894, 4)},
+      {"expm1", [](T x) { return expm1(x); }, [](Wide x) -> Wide { return std::expm1(x); }, bound(1.44, 2)},
+      {"log", [](T x) { return log(x); }, [](Wide x) -> Wide { return std::log(x); }, bound(0.979, 2)},
+      {"log2", [](T x) { return log2(x); }, [](Wide x) -> Wide { return std::log2(x); }, bound(1.419, 4)},
+      {"log1p", [](T x) { return log1p(x); }, [](Wide x) -> Wide { return std::log1p(x); }, bound(0.979, 2)},
       {"sigmoid", [](T x) { return sigmoid(x); },
-       [](Wide x) -> Wide { return (x < 0 ? small_exp(x) : Wide(1)) / (1 + small_exp(x)); }, bound(1, 4)},
+       [](Wide x) -> Wide { return (x < 0 ? small_exp(x) : Wide(1)) / (1 + small_exp(x)); }, bound(0.93, 4)},
       {"softplus", [](T x) { return softplus(x); },
-       [](Wide x) -> Wide { return (x > 0 ? x : Wide(0)) + std::log1p(small_exp(x)); }, bound(1.5, 4)},
-      {"tanh", [](T x) { return tanh(x); }, [](Wide x) -> Wide { return std::tanh(x); }, bound(1, 4)},
-      {"erf", [](T x) { return erf(x); }, [](Wide x) -> Wide { return std::erf(x); }, bound(4, 4)},
+       [](Wide x) -> Wide { return (x > 0 ? x : Wide(0)) + std::log1p(small_exp(x)); }, bound(1.325, 4)},
+      {"tanh", [](T x) { return tanh(x); }, [](Wide x) -> Wide { return std::tanh(x); }, bound(0.858, 4)},
+      {"erf", [](T x) { return erf(x); }, [](Wide x) -> Wide { return std::erf(x); }, bound(1.003, 4)},
       {"logistic_tail.exp", [](T x) { return logistic_tail(x).exp; }, [](Wide x) -> Wide { return small_exp(x); },
-       bound(1, 4)},
+       bound(0.892, 4)},
       {"logistic_tail.log1p_exp", [](T x) { return logistic_tail(x).log1p_exp; },
-       [](Wide x) -> Wide { return std::log1p(small_exp(x)); }, bound(1.5, 4)},
+       [](Wide x) -> Wide { return std::log1p(small_exp(x)); }, bound(1.325, 4)},
       {"logistic_tail.sigmoid", [](T x) { return logistic_tail(x).sigmoid; },
-       [](Wide x) -> Wide { return small_exp(x) / (1 + small_exp(x)); }, bound(1, 4)},
+       [](Wide x) -> Wide { return small_exp(x) / (1 + small_exp(x)); }, bound(0.93, 4)},
   };
 };
 
-inline constexpr double kPowBound = 4, kExpScaledBound = 1, kCospiBound = 2;
+inline constexpr double kPowBound = 4, kExpScaledBound = 0.897, kCospiBound = 2;
 
 }  // namespace fuselage::math_bits

@@ -15,7 +15,7 @@ struct LogisticTail {
   S exp, log1p_exp, sigmoid;
 };
 
-/// exp and sigmoid to 1 ulp, log1p_exp to 1.25, denormals included; all are NaN for NaN and 0 at +-inf.
+/// exp and sigmoid to 1 ulp, log1p_exp to 1.33, denormals included; all are NaN for NaN and 0 at +-inf.
 template <class S>
 FUSELAGE_HD LogisticTail<S> logistic_tail(S x) {
   // n is in [-150, 0]: a scale of 2^(n+24) is a normal number, and 2^-24 follows.
