@@ -34,12 +34,12 @@ toml::table parse_file(const fs::path& path) {
 /// "value" as TOML where it is TOML, else as text.
 toml::table parse_value(const std::string& text) {
   try {
-    return toml::parse("value = " + text, std::string_view("command line"));
+    return toml::parse("value = " + text);
   } catch (const toml::parse_error&) {
     std::string quoted = "value = \"";
     for (const char c : text) quoted += c == '"' || c == '\\' ? std::string("\\") + c : std::string(1, c);
     try {
-      return toml::parse(quoted + "\"", std::string_view("command line"));
+      return toml::parse(quoted + "\"");
     } catch (const toml::parse_error&) {
       throw Error(Errc::bad_argument, "command line: '" + text + "' is not a value");
     }
@@ -64,8 +64,6 @@ void expand_definition(toml::table& root, std::string_view key) {
   root.insert_or_assign(key, std::move(fields));
 }
 
-constexpr std::string_view kDefinitions[] = {"loss", "optimizer", "schedule"};
-
 void apply_override(toml::table& root, const std::string& setting) {
   const std::size_t equals = setting.find('=');
   if (equals == std::string::npos || equals == 0)
@@ -74,15 +72,16 @@ void apply_override(toml::table& root, const std::string& setting) {
   toml::table* at = &root;
   std::string_view path = std::string_view(setting).substr(0, equals);
   for (std::size_t dot; (dot = path.find('.')) != std::string_view::npos; path.remove_prefix(dot + 1)) {
-    toml::node* next = at->get(path.substr(0, dot));
-    if (!next) next = &at->insert(path.substr(0, dot), toml::table{}).first->second;
+    const std::string_view key = path.substr(0, dot);
+    if (at == &root && (key == "loss" || key == "optimizer" || key == "schedule")) expand_definition(root, key);
+    toml::node* next = at->get(key);
+    if (!next) next = &at->insert(key, toml::table{}).first->second;
     at = next->as_table();
     if (!at)
-      throw Error(Errc::bad_argument, fmt::format("command line: '{}' in '{}' is not a section",
-                                                  std::string(path.substr(0, dot)), setting));
+      throw Error(Errc::bad_argument,
+                  fmt::format("command line: '{}' in '{}' is not a section", std::string(key), setting));
   }
   at->insert_or_assign(path, *value.get("value"));
-  for (const std::string_view key : kDefinitions) expand_definition(root, key);
 }
 
 /// The text form of a definition given as a table.
@@ -116,6 +115,7 @@ auto read_definition(TomlSection& root, std::string_view key, std::string otherw
   const toml::node* node = root.find(key);
   try {
     if (!node) return parse(otherwise);
+    if (const auto* text = node->as_string()) return parse(text->get());
     if (!node->is_table()) fail_at(*node, Errc::bad_argument, std::string(key) + " is neither text nor a table");
     return parse(definition_text(*node->as_table(), std::string(key)));
   } catch (const Error& error) {
@@ -235,7 +235,6 @@ RunOptions read_train(const toml::table& table) {
 
 RunFile read_run_file(const fs::path& path, const std::vector<std::string>& overrides) {
   toml::table root = parse_file(path);
-  for (const std::string_view key : kDefinitions) expand_definition(root, key);
   for (const std::string& setting : overrides) apply_override(root, setting);
 
   TomlSection in(root, "the run file");

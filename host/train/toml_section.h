@@ -15,11 +15,10 @@
 
 namespace fuselage::train {
 
-/// "run.toml:12" of a node; "command line" for an override.
+/// "run.toml:12" of a node of the file. What an override brought has no place there.
 inline std::string place_of(const toml::node& node) {
   const toml::source_region& source = node.source();
-  const std::string path = source.path ? *source.path : std::string("run file");
-  return path.find(' ') != std::string::npos || !source.begin ? path : path + ":" + std::to_string(source.begin.line);
+  return source.path && source.begin ? *source.path + ":" + std::to_string(source.begin.line) : "command line";
 }
 
 [[noreturn]] inline void fail_at(const toml::node& node, Errc code, const std::string& message) {
