@@ -112,7 +112,7 @@ FUSELAGE_HD double log2(double x) {
 FUSELAGE_HD double log1p(double x) {
   if (!(x > -1) || x >= 0x1p54) return copysign(x > -1 ? log(x) : log(1 + x), x);
   const auto p = detail::split_any(1 + x);
-  const double scale = from_bits(bits(0x1p0) - (static_cast<std::int64_t>(p.k) << 52));
+  const double scale = from_bits(bits(detail::kRoundDouble + 1023 - p.k) << 52);
   return copysign(detail::log_sum(p.k, fma(x, scale, scale - 1)), x);
 }
 
