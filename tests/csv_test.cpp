@@ -104,7 +104,8 @@ TEST_F(Csv, MalformedFieldsHaveAPlace) {
     }());
   refuse(std::string("a,b\n1,2\n3,\0004\n", 12), {"line 3", "column 2", "zero byte"});
   refuse("a,b\n1,2\n3,\x80\xff\n", {"line 3", "column 2", "'\\x80\\xff'"});
-  refuse("a,b\r1,2\r3,x\r", {"line 3", "column 2"});
+  for (const char* text : {"a,b\r1,2\r3,x\r", "a,b\r\n1,2\r\n3,x\r\n", "a,b\n1,2\n3,x\n"})
+    refuse(text, {"line 3", "column 2"});
 }
 
 TEST_F(Csv, Headers) {

@@ -2,10 +2,12 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <cstdlib>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "fuselage/data.h"
@@ -136,13 +138,17 @@ TEST(Loader, ABatchStaysUntilTheNextCall) {
 
 TEST(Loader, ErrorsOfTheThreadComeOutOfNext) {
   LoaderOptions o = with(10);
+  o.buffers = 5;
   std::atomic<int> prepared{0};
   o.prepare = [&](HostBatch&) {
     if (prepared++ == 3) throw std::runtime_error("augmentation broke");
   };
   Loader loader(numbered(100), o);
   HostBatch batch;
-  for (int i = 0; i < 3; ++i) EXPECT_TRUE(loader.next(batch)) << "the batches before are good";
+  EXPECT_TRUE(loader.next(batch));
+  while (prepared < 4) std::this_thread::yield();
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));  // the fault is there before these are asked for
+  for (int i = 1; i < 3; ++i) EXPECT_TRUE(loader.next(batch)) << "the batches before are good";
   for (int i = 0; i < 2; ++i) {
     try {
       loader.next(batch);

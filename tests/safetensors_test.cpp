@@ -74,6 +74,11 @@ TEST_F(Safetensors, BytesOfTheFormat) {
                        entry("b", "U8", "[2]", "[4,6]") + "}";
   while (header.size() % 8 != 0) header += ' ';
   EXPECT_EQ(bytes_of(folder_ / "a"), file_of(header, std::string("\0\0\x80\x3f", 4) + "xy"));
+  for (const std::string name : {"a", "ab", "abc", "abcd", "abcde", "abcdef", "abcdefg", "abcdefgh"}) {
+    file.tensors = {{name, Array(DType::u8, {0})}};
+    write_safetensors(folder_ / "a", file);
+    EXPECT_EQ(bytes_of(folder_ / "a").size() % 8, 0u) << "the data is aligned";
+  }
   write_safetensors(folder_ / "a", TensorFile{});
   EXPECT_TRUE(read_safetensors(folder_ / "a").tensors.empty());
 }
