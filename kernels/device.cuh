@@ -1,0 +1,23 @@
+// The words that only the device compiler has. Everything else under kernels/ is C++ that any compiler reads, given
+// CUDA's headers and another file of this name: that is how tests run the kernels where there is no GPU.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <type_traits>
+
+namespace fuselage::kernels {
+
+/// The dynamic shared memory of the block, 16-byte aligned.
+template <class T>
+__device__ __forceinline__ T* dynamic_shared() {
+  extern __shared__ __align__(16) unsigned char memory[];
+  return reinterpret_cast<T*>(memory);
+}
+
+template <class... P>
+cudaError_t start(const cudaLaunchConfig_t& config, void (*kernel)(P...), std::type_identity_t<P>... args) {
+  return cudaLaunchKernelEx(&config, kernel, args...);
+}
+
+}  // namespace fuselage::kernels

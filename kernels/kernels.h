@@ -1,0 +1,77 @@
+// The seam between host and device code: what the kernels can do, as plain functions that queue work on a stream.
+//
+// Nothing here allocates or waits. Pointers are device memory, and views hold device memory; arguments were checked by
+// the caller. A launch that fails throws Error(cuda).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "fuselage/activations.h"
+#include "fuselage/batch.h"
+#include "fuselage/losses.h"
+#include "fuselage/optimizers.h"
+#include "fuselage/schedules.h"
+
+struct CUstream_st;
+
+namespace fuselage::kernels {
+
+/// What the device has to offer. Results do not depend on it.
+struct Limits {
+  std::int64_t blocks = 2048;            ///< the most blocks of a grid; the rest of the work is walked in strides
+  std::size_t shared_bytes = 48 * 1024;  ///< the most dynamic shared memory of a block
+};
+const Limits& limits();
+/// For the whole process; not while another thread launches.
+void set_limits(const Limits& limits);
+
+/// Bytes of the counters that passes share; they must be zero before the first pass, and passes leave them zero.
+inline constexpr std::size_t kCounterBytes = 256;
+
+/// Memory of a pass, 256-byte aligned: counters of kCounterBytes, and scratch of at least loss_scratch(...) bytes,
+/// whose contents do not matter. One pass at a time uses it.
+struct PassMemory {
+  void* counters = nullptr;
+  void* scratch = nullptr;
+};
+
+/// A loss pass: value, gradient and report.
+std::size_t loss_scratch(const AnyLoss& loss, const LossBatch& batch);
+void loss(const AnyLoss& loss, const LossBatch& batch, LossReport* report, const PassMemory& memory,
+          CUstream_st* stream);
+
+/// A tensor that an update moves; see Parameter in backend.h.
+struct UpdateTensor {
+  void* value;
+  const void* gradient;
+  float* state[optim::kMaxSlots];
+  std::int64_t size;
+  DType dtype;
+};
+/// All tensors of an update, in device memory: `first_chunk` as tensor_of_chunk wants it.
+struct UpdateTable {
+  const UpdateTensor* tensors = nullptr;
+  const std::int64_t* first_chunk = nullptr;  ///< [count + 1]
+  std::int64_t count = 0, chunks = 0;
+};
+/// The fields of StepState, in device memory.
+struct StepFields {
+  std::int64_t *step, *skipped;
+  double* lr;
+};
+
+/// One step of every tensor. `prepared` is kPreparedBytes of memory that the step passes scalars through.
+inline constexpr std::size_t kPreparedBytes = 128;
+void update(const UpdateTable& table, const OptimizerSpec& optimizer, const AnySchedule& schedule,
+            const StepFields& state, const LossReport* gate, void* prepared, CUstream_st* stream);
+
+/// See Backend::bias_activation.
+void bias_activation(const AnyActivation& activation, std::int64_t rows, std::int64_t cols, float* z, const float* bias,
+                     float* a, CUstream_st* stream);
+/// See Backend::bias_activation_backward; scratch of column_scratch(...) bytes.
+std::size_t column_scratch(std::int64_t rows, std::int64_t cols);
+void bias_activation_backward(const AnyActivation& activation, std::int64_t rows, std::int64_t cols, const float* z,
+                              const float* a, float* da, float* bias_gradient, void* scratch, CUstream_st* stream);
+
+}  // namespace fuselage::kernels

@@ -1,0 +1,15 @@
+// The weight pass: the divisor of a mean from targets, weights and masks alone.
+#pragma once
+
+#include "kernels/pointwise_any.cuh"
+#include "kernels/softmax_rows.cuh"
+
+namespace fuselage::kernels {
+
+void launch_element_weights(const PointwiseArgs& args, CUstream_st* stream);
+void launch_row_weights(const SoftmaxArgs& args, CUstream_st* stream);
+
+/// Whether the chunks of a row are too many for shared memory, and have scratch memory instead.
+bool far_chunks(std::int64_t cols);
+
+}  // namespace fuselage::kernels

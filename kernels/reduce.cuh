@@ -1,0 +1,94 @@
+// Reductions. Float sums follow the canonical order of core/partition.h, whatever the grid; integer sums and maxima are
+// free of order. A warp owns a chunk: thread t holds the elements j 32 V + t V + v of a tile of 256 lanes, V of them
+// side by side in memory, so the first levels of the ascending tree stay inside a thread.
+#pragma once
+
+#include <cstdint>
+
+#include "fuselage/core/partition.h"
+#include "fuselage/core/scalar.h"
+#include "kernels/device.cuh"
+
+namespace fuselage::kernels {
+
+inline constexpr unsigned kFullWarp = 0xffffffffu;
+inline constexpr int kWarp = 32;
+inline constexpr int kLanesOfThread = kLanes / kWarp;  ///< lane sums that a thread of a warp holds
+
+__device__ __forceinline__ int lane_id() { return static_cast<int>(threadIdx.x) % kWarp; }
+__device__ __forceinline__ int warp_id() { return static_cast<int>(threadIdx.x) / kWarp; }
+__device__ __forceinline__ int warps_of_block() { return static_cast<int>(blockDim.x) / kWarp; }
+
+/// The canonical sum of 256 lanes, sums[j V + v] being lane j 32 V + t V + v; every thread gets the result.
+template <int V, class S>
+__device__ __forceinline__ S add_warp_lanes(S (&sums)[kLanesOfThread]) {
+  constexpr int J = kLanesOfThread / V;
+  S part[J];
+#pragma unroll
+  for (int j = 0; j < J; ++j) {
+#pragma unroll
+    for (int n = V; n > 1; n /= 2)
+#pragma unroll
+      for (int i = 0; i < n / 2; ++i) sums[j * V + i] = sums[j * V + 2 * i] + sums[j * V + 2 * i + 1];
+    part[j] = sums[j * V];
+  }
+#pragma unroll
+  for (int o = 1; o < kWarp; o *= 2)
+#pragma unroll
+    for (int j = 0; j < J; ++j) part[j] = part[j] + __shfl_xor_sync(kFullWarp, part[j], o);
+#pragma unroll
+  for (int n = J; n > 1; n /= 2)
+#pragma unroll
+    for (int i = 0; i < n / 2; ++i) part[i] = part[2 * i] + part[2 * i + 1];
+  return part[0];
+}
+
+/// add_sequence of core/partition.h by a block; get(i) is called once for each i < n. The result is in the threads of
+/// the first warp.
+template <class Get>
+__device__ double block_sequence(std::int64_t n, Get&& get) {
+  __shared__ double lanes[kLanes];
+  __syncthreads();  // the last call's lanes were read
+  for (int l = static_cast<int>(threadIdx.x); l < kLanes; l += static_cast<int>(blockDim.x)) {
+    double sum = 0;
+#pragma unroll 8
+    for (std::int64_t i = l; i < n; i += kLanes) sum = sum + get(i);
+    lanes[l] = sum;
+  }
+  __syncthreads();
+  if (warp_id() > 0) return 0;
+  double own[kLanesOfThread];
+#pragma unroll
+  for (int v = 0; v < kLanesOfThread; ++v) own[v] = lanes[lane_id() * kLanesOfThread + v];
+  return add_warp_lanes<kLanesOfThread>(own);
+}
+
+/// The maximum over a warp, NaN passed over as by greater_of; all threads get it.
+__device__ __forceinline__ float warp_max(float x) {
+#pragma unroll
+  for (int o = 1; o < kWarp; o *= 2) x = greater_of(__shfl_xor_sync(kFullWarp, x, o), x);
+  return x;
+}
+
+template <class I>
+__device__ __forceinline__ I warp_count(I x) {
+#pragma unroll
+  for (int o = 1; o < kWarp; o *= 2) x += __shfl_xor_sync(kFullWarp, x, o);
+  return x;
+}
+
+/// Whether this block is the last one to get here, so that it sees what all blocks wrote. All threads of all blocks
+/// call it, once in a launch; `ticket` is zero before and after.
+__device__ __forceinline__ bool last_block(unsigned* ticket) {
+  __shared__ bool last;
+  __syncthreads();
+  if (threadIdx.x == 0) {
+    __threadfence();
+    last = atomicInc(ticket, gridDim.x - 1) == gridDim.x - 1;
+    __threadfence();
+  }
+  __syncthreads();
+  return last;
+}
+
+}  // namespace fuselage::kernels

@@ -1,0 +1,188 @@
+// Softmax cross-entropy on rows of more than 32 classes. A team takes a row: one warp where the row is one chunk, a
+// block where it has more, each warp taking chunks in turn. Logits are read twice, the second time from the cache; the
+// terms wait in shared memory for the row's sum where they fit, and are computed again where they do not.
+#pragma once
+
+#include "kernels/softmax_gradient.cuh"
+
+namespace fuselage::kernels {
+
+inline constexpr int kRowWarps = 4;    ///< warps of a block where each has a row of its own
+inline constexpr int kBlockWarps = 8;  ///< the most warps of a block that works on one row
+
+/// What a team's leader tells the others of its row.
+struct RowState {
+  RowGradient gradient;
+  bool bad, ranked;
+  std::int64_t rank_label;
+  float rank_logit;
+  unsigned long long rank;
+  Most most[kBlockWarps];
+};
+
+template <bool kWarpTeam>
+__device__ __forceinline__ void sync_team() {
+  if constexpr (kWarpTeam)
+    __syncwarp();
+  else
+    __syncthreads();
+}
+
+/// The row from its chunks, by the leader: value and state.
+template <class T, bool kSoft>
+__device__ void close_row(const SoftmaxArgs& a, const Smoothing& share, const RowView<T>& row, const RowInputs& in,
+                          const ChunkStore* chunks, RowState& state) {
+  const SoftmaxRow<double> sums = softmax_row(chunks_of(a.cols), [&](std::int64_t c) { return chunks[c].part; });
+  state.bad = a.dense && sums.q != sums.q;           // a NaN among the targets
+  state.ranked = a.ranks && sums.odds == sums.odds;  // a NaN row is never right
+  if (state.bad) return put_value(a, row.row, 0);
+  SoftmaxTarget<double> target{0, 0};
+  float x_label = static_cast<float>(sums.anchor);
+  if (!a.dense) {
+    target.label_weight = (1 - a.label_smoothing) * static_cast<double>(in.label_class_weight);
+    if constexpr (kSoft)
+      target.label_q = static_cast<double>(softmax_coefficient(in.label_class_weight, 0.0f, share.keep, share.even));
+    x_label = to_float(row.x[in.label * row.stride]);
+  }
+  put_value(a, row.row, softmax_value<double>(sums, target, x_label) * static_cast<double>(in.weight));
+
+  const double sum = target.label_weight + sums.q;
+  RowGradient& g = state.gradient;
+  g.max = static_cast<float>(sums.max);
+  g.base = softmax_base(g.max);
+  g.sum_scale = sum * sums.scale;
+  g.scale = in.scale;
+  g.row_scale = static_cast<float>(in.scale);
+  g.sum = static_cast<float>(sum);
+  g.at_max = static_cast<float>(in.scale * sum * sums.complement);
+  if (a.dense) return;
+  const SoftmaxBase<float> base = chunks[in.label / kChunk].base;
+  const double p = static_cast<double>(softmax_term(x_label, base)) * sums.scale * softmax_rebase(base, g.base);
+  g.at_label = static_cast<float>(in.scale * softmax_label_gradient<double>(sums, target, x_label, p));
+}
+
+/// The rank of the label, by the whole team.
+template <class T, int V, bool kWarpTeam>
+__device__ void count_rank(const SoftmaxArgs& a, const RowView<T>& row, const RowInputs& in, int warp, int warps,
+                           RowState& state, ThreadCounts& counts) {
+  const std::int64_t chunks = chunks_of(a.cols);
+  const bool leader = warp == 0 && lane_id() == 0;
+  if (a.dense) {
+    Most most{-__builtin_inff(), INT64_MAX};
+    for (std::int64_t c = warp; c < chunks; c += warps) most_of_chunk<T, V>(a, row.row, c, most);
+#pragma unroll
+    for (int o = 1; o < kWarp; o *= 2) {
+      const float value = __shfl_xor_sync(kFullWarp, most.value, o);
+      most.take(value, __shfl_xor_sync(kFullWarp, most.at, o));
+    }
+    if (lane_id() == 0) state.most[warp] = most;
+    sync_team<kWarpTeam>();
+  }
+  if (leader) {
+    state.rank_label = in.label;
+    if (a.dense) {
+      Most most = state.most[0];
+      for (int w = 1; w < warps; ++w) most.take(state.most[w].value, state.most[w].at);
+      state.rank_label = most.at;
+    }
+    state.rank_logit = to_float(row.x[state.rank_label * row.stride]);
+    state.rank = 0;
+  }
+  sync_team<kWarpTeam>();
+  unsigned long long before = 0;
+  for (std::int64_t c = warp; c < chunks; c += warps)
+    before += rank_in_chunk<V>(a, row, c, state.rank_logit, state.rank_label);
+  before = warp_count(before);
+  if (lane_id() == 0) atomicAdd(&state.rank, before);
+  sync_team<kWarpTeam>();
+  if (!leader) return;
+  counts.correct += state.rank == 0;
+  counts.top_k += a.top_k > 0 && state.rank < static_cast<unsigned long long>(a.top_k);
+}
+
+/// Zeros for a row that counts for nothing.
+template <class T>
+__device__ void leave_out_row(const SoftmaxArgs& a, std::int64_t r, int thread, int threads) {
+  if (thread == 0) put_value(a, r, 0);
+  if (!a.gradient.data) return;
+  T* g = static_cast<T*>(a.gradient.data) + r * a.gradient.row_stride;
+  for (std::int64_t c = thread; c < a.cols; c += threads) g[c * a.gradient.col_stride] = T{};
+}
+
+template <class T, int V, bool kSoft, bool kWarpTeam>
+__global__ void __launch_bounds__(kWarp*(kWarpTeam ? kRowWarps : kBlockWarps), kWarpTeam ? 4 : 2)
+    softmax_long_kernel(const __grid_constant__ SoftmaxArgs a) {
+  __shared__ RowState states[kWarpTeam ? kRowWarps : 1];
+  const int teams = kWarpTeam ? kRowWarps : 1, team = kWarpTeam ? warp_id() : 0;
+  const int warp = kWarpTeam ? 0 : warp_id(), warps = kWarpTeam ? 1 : warps_of_block();
+  const int thread = warp * kWarp + lane_id();
+  const std::int64_t chunks = chunks_of(a.cols), room = ceil_div(a.cols, kLanesOfThread) * kLanesOfThread;
+  float* terms = a.keep_terms ? dynamic_shared<float>() + team * room : nullptr;
+  ChunkStore* near = reinterpret_cast<ChunkStore*>(dynamic_shared<float>() + (a.keep_terms ? teams * room : 0));
+  ChunkStore* stores = a.chunks ? a.chunks + blockIdx.x * chunks : near + team * chunks;
+  RowState& state = states[team];
+  const float pass = pass_scale(a.options, a.counters);
+  const Smoothing share = smoothing(a);
+  ThreadCounts counts;
+  for (std::int64_t r = blockIdx.x * static_cast<std::int64_t>(teams) + team; r < a.rows;
+       r += static_cast<std::int64_t>(gridDim.x) * teams) {
+    const RowInputs in = row_inputs(a, pass, r);
+    if (!in.counts) {
+      if (in.bad && thread == 0) counts.add_bad(r);
+      leave_out_row<T>(a, r, thread, warps * kWarp);
+      continue;
+    }
+    const RowView<T> row{static_cast<const T*>(a.prediction.data) + r * a.prediction.row_stride,
+                         a.prediction.col_stride, r};
+    for (std::int64_t c = warp; c < chunks; c += warps) {
+      const ChunkStore store = sweep_chunk<T, V, kSoft>(a, share, row, c, terms);
+      if (lane_id() == 0) stores[c] = store;
+    }
+    sync_team<kWarpTeam>();
+    if (thread == 0) {
+      close_row<T, kSoft>(a, share, row, in, stores, state);
+      if (state.bad)
+        counts.add_bad(r);
+      else
+        ++counts.count;
+    }
+    sync_team<kWarpTeam>();
+    if (state.bad) {
+      leave_out_row<T>(a, r, thread, warps * kWarp);
+    } else {
+      if (state.ranked) count_rank<T, V, kWarpTeam>(a, row, in, warp, warps, state, counts);
+      if (a.gradient.data)
+        for (std::int64_t c = warp; c < chunks; c += warps)
+          counts.nonfinite +=
+              gradient_chunk<T, V, kSoft>(a, share, row, state.gradient, stores[c].base, in.label, c, terms);
+    }
+    sync_team<kWarpTeam>();  // the state is read: the next row may come
+  }
+  finish_rows(a, counts);
+}
+
+/// Blocks, threads and shared memory for `a`, whose keep_terms and chunks are set to fit.
+Launch shape_softmax_long(SoftmaxArgs& a, CUstream_st* stream);
+
+template <class T>
+void launch_softmax_long(const SoftmaxArgs& args, CUstream_st* stream) {
+  SoftmaxArgs a = args;
+  const Launch shape = shape_softmax_long(a, stream);
+  const auto lines_up = [&]<class Plane>(const Plane& p) {  // rows can be read by 16 bytes
+    return !p.data || (p.col_stride == 1 && reinterpret_cast<std::uintptr_t>(p.data) % 16 == 0 &&
+                       p.row_stride * static_cast<std::int64_t>(sizeof(T)) % 16 == 0);
+  };
+  const bool vectors = lines_up(a.prediction) && lines_up(a.gradient);
+  const auto pick = [&]<int V>() {
+    if (a.cols <= kChunk)
+      launch(shape, a.soft ? softmax_long_kernel<T, V, true, true> : softmax_long_kernel<T, V, false, true>, a);
+    else
+      launch(shape, a.soft ? softmax_long_kernel<T, V, true, false> : softmax_long_kernel<T, V, false, false>, a);
+  };
+  if (vectors)
+    pick.template operator()<kVector<T>>();
+  else
+    pick.template operator()<1>();
+}
+
+}  // namespace fuselage::kernels

@@ -1,0 +1,109 @@
+// What the kernels of softmax cross-entropy share: arguments, a row's inputs, the end of the pass.
+#pragma once
+
+#include "fuselage/core/softmax.h"
+#include "fuselage/losses.h"
+#include "kernels/launch.cuh"
+#include "kernels/pass.cuh"
+
+namespace fuselage::kernels {
+
+/// What a chunk of a long row leaves for the row.
+struct ChunkStore {
+  SoftmaxChunk part;
+  SoftmaxBase<float> base;
+};
+
+struct SoftmaxArgs {
+  Plane prediction, target, weight, mask, upstream, class_weight;
+  MutablePlane gradient, values;
+  std::int64_t rows, cols;
+  bool dense;           ///< targets are coefficients, not labels
+  bool soft;            ///< dense, or labels that are smoothed
+  bool target_vectors;  ///< rows of the targets can be read by 16 bytes
+  bool has_ignore_index;
+  std::int64_t ignore_index;
+  double label_smoothing;
+  bool ranks;  ///< accuracy or top_k is asked for
+  std::int32_t top_k;
+  PassOptions options;
+  double* value;       ///< one for each row
+  ChunkStore* chunks;  ///< of each block; null: they fit into shared memory
+  bool keep_terms;     ///< shared memory has room for the terms of the rows
+  Counters* counters;
+  LossReport* report;
+};
+
+/// What a row's inputs say before its logits are looked at.
+struct RowInputs {
+  bool counts;         ///< not masked, not ignored, not bad
+  bool bad;            ///< a label outside [0, cols)
+  std::int64_t label;  ///< -1 for dense targets
+  float weight, label_class_weight;
+  double scale;  ///< gradient scale, times weight and upstream gradient
+};
+
+__device__ __forceinline__ RowInputs row_inputs(const SoftmaxArgs& a, float scale, std::int64_t r) {
+  const auto f32_at = [](const Plane& p, std::int64_t at) { return static_cast<const float*>(p.data)[at]; };
+  RowInputs in{true, false, -1, 1, 1, 0};
+  if (a.weight.data) in.weight = f32_at(a.weight, r * a.weight.row_stride);
+  in.scale = static_cast<double>(scale) * static_cast<double>(in.weight);
+  if (a.upstream.data) in.scale = in.scale * static_cast<double>(f32_at(a.upstream, r * a.upstream.row_stride));
+  if (a.mask.data) in.counts = static_cast<const std::uint8_t*>(a.mask.data)[r * a.mask.row_stride] != 0;
+  if (!in.counts || a.dense) return in;
+  in.label = label_at(a.target, r);
+  if (a.has_ignore_index && in.label == a.ignore_index) {
+    in.counts = false;
+  } else if (in.label < 0 || in.label >= a.cols) {
+    in.counts = false;
+    in.bad = true;
+  } else if (a.class_weight.data) {
+    in.label_class_weight = f32_at(a.class_weight, in.label * a.class_weight.col_stride);
+  }
+  return in;
+}
+
+/// The shares of label smoothing: the label's, and every class's.
+struct Smoothing {
+  float keep, even;
+};
+__device__ __forceinline__ Smoothing smoothing(const SoftmaxArgs& a) {
+  return {static_cast<float>(1 - a.label_smoothing),
+          static_cast<float>(a.label_smoothing / static_cast<double>(a.cols))};
+}
+
+/// The soft coefficient of class c in row r.
+__device__ __forceinline__ float coefficient_at(const SoftmaxArgs& a, const Smoothing& s, std::int64_t r,
+                                                std::int64_t c) {
+  const Plane& w = a.class_weight;
+  return softmax_coefficient(w.data ? static_cast<const float*>(w.data)[c * w.col_stride] : 1.0f,
+                             a.dense ? real_at(a.target, r, c) : 0.0f, s.keep, s.even);
+}
+
+/// Writes a row's value.
+__device__ __forceinline__ void put_value(const SoftmaxArgs& a, std::int64_t r, double value) {
+  a.value[r] = value;
+  if (a.values.data)
+    static_cast<float*>(a.values.data)[r * a.values.row_stride] = from_float<float>(static_cast<float>(value));
+}
+
+/// What follows the rows: counts, and in the last block the sum and the report.
+__device__ __forceinline__ void finish_rows(const SoftmaxArgs& a, const ThreadCounts& counts) {
+  add_counts(counts, a.counters);
+  if (!last_block(&a.counters->ticket)) return;
+  LossReport report;
+  report.value_sum = block_sequence(a.rows, [&](std::int64_t r) { return a.value[r]; });
+  if (threadIdx.x > 0) return;
+  write_report(a.options, a.counters, report, 1, [&](std::int64_t r) {
+    return a.dense ? __builtin_nan("") : static_cast<double>(label_at(a.target, r));
+  });
+  *a.report = report;
+}
+
+/// Rows of up to kShortRow classes, and longer ones, with predictions of type T.
+template <class T>
+void launch_softmax_short(const SoftmaxArgs& args, CUstream_st* stream);
+template <class T>
+void launch_softmax_long(const SoftmaxArgs& args, CUstream_st* stream);
+
+}  // namespace fuselage::kernels

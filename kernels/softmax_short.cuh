@@ -1,0 +1,155 @@
+// Softmax cross-entropy on rows of up to 32 classes: one thread a row, classes in their order, in float. Tiles of rows
+// pass through shared memory, so that global memory is read and written in its own order.
+#pragma once
+
+#include "kernels/softmax_rows.cuh"
+
+namespace fuselage::kernels {
+
+inline constexpr int kShortThreads = 128;
+
+/// Calls f(row, class, place in the tile) for this thread's share of a tile of `rows` rows, neighbours in memory going
+/// to neighbouring threads.
+template <class F>
+__device__ __forceinline__ void walk_tile(int rows, int cols, int pitch, F&& f) {
+  if (cols == 0) return;
+  const int row_step = kShortThreads / cols, col_step = kShortThreads % cols;
+  int r = static_cast<int>(threadIdx.x) / cols, c = static_cast<int>(threadIdx.x) % cols;
+  while (r < rows) {
+    f(r, c, r * pitch + c);
+    r += row_step;
+    c += col_step;
+    if (c >= cols) {
+      c -= cols;
+      ++r;
+    }
+  }
+}
+
+/// The label of a row of dense targets: the first of the largest.
+__device__ __forceinline__ int densest(const SoftmaxArgs& a, std::int64_t r, int cols) {
+  int best = 0;
+  float most = real_at(a.target, r, 0);
+  for (int c = 1; c < cols; ++c) {
+    const float t = real_at(a.target, r, c);
+    if (t > most) {
+      most = t;
+      best = c;
+    }
+  }
+  return best;
+}
+
+__device__ __forceinline__ void count_rank(const SoftmaxArgs& a, const float* x, int cols, int label,
+                                           ThreadCounts& counts) {
+  int rank = 0;
+  for (int c = 0; c < cols; ++c) rank += ranks_before(x[c], c, x[label], label);
+  counts.correct += rank == 0;
+  counts.top_k += rank < a.top_k;
+}
+
+/// Row r, its logits in x, which receives the gradient.
+template <class T, bool kSoft>
+__device__ __forceinline__ void short_row(const SoftmaxArgs& a, float pass, const Smoothing& share, std::int64_t r,
+                                          float* x, ThreadCounts& counts) {
+  const int cols = static_cast<int>(a.cols);
+  RowInputs in = row_inputs(a, pass, r);
+  if (a.dense && in.counts)
+    for (int c = 0; c < cols; ++c) {
+      const float t = real_at(a.target, r, c);
+      if (t != t) in.bad = true;
+    }
+  if (in.bad) counts.add_bad(r);
+  if (in.bad || !in.counts) {
+    put_value(a, r, 0);
+    for (int c = 0; c < cols; ++c) x[c] = 0;
+    return;
+  }
+  ++counts.count;
+
+  float max = -__builtin_inff();
+  for (int c = 0; c < cols; ++c) max = greater_of(x[c], max);
+  const SoftmaxBase<float> base = softmax_base(max);
+  const float anchor = softmax_anchor(max);
+  const int label = static_cast<int>(in.label);
+  float rest = 0, ties = 0, q_sum = 0, q_gap = 0, x_label = anchor, term_label = 0;
+  for (int c = 0; c < cols; ++c) {
+    const float term = softmax_term(x[c], base);
+    rest = rest + (x[c] == max ? 0.0f : term);
+    ties = ties + (x[c] == max ? 1.0f : 0.0f);
+    if (c == label) {
+      x_label = x[c];
+      term_label = term;
+    }
+    if constexpr (kSoft) {
+      const float q = coefficient_at(a, share, r, c);
+      q_sum = q_sum + q;
+      q_gap = q_gap + softmax_gap(q, anchor, x[c]);
+    }
+  }
+  const float top = softmax_term(max, base), odds = rest / top + (ties - 1);
+  const SoftmaxRow<float> row{max, anchor, odds, 1 / (top * (1 + odds)), odds / (1 + odds), q_sum, q_gap};
+  SoftmaxTarget<float> target{0, 0};
+  if (!a.dense) {
+    target.label_weight = share.keep * in.label_class_weight;
+    if constexpr (kSoft) target.label_q = softmax_coefficient(in.label_class_weight, 0.0f, share.keep, share.even);
+  }
+  put_value(a, r, static_cast<double>(from_float<float>(softmax_value(row, target, x_label) * in.weight)));
+  if (a.ranks && odds == odds)  // a NaN row is never right
+    count_rank(a, x, cols, a.dense ? densest(a, r, cols) : label, counts);
+  if (!a.gradient.data) return;
+
+  const float scale = static_cast<float>(in.scale), sum = target.label_weight + q_sum;
+  const float factor = sum * row.scale * scale, least = softmax_least(factor), at_max = scale * sum * row.complement;
+  const float at_label = scale * softmax_label_gradient(row, target, x_label, term_label * row.scale);
+  for (int c = 0; c < cols; ++c) {
+    float g = softmax_scaled(softmax_term(x[c], base), factor, least);
+    if constexpr (kSoft) {
+      const float q = coefficient_at(a, share, r, c);
+      g = select(x[c] == max, fma(scale, sum - q, -at_max), fma(-scale, q, g));
+    }
+    g = c == label ? at_label : g;
+    counts.nonfinite += !(abs(g) < finite_limit<T>());
+    x[c] = g;
+  }
+}
+
+template <class T, bool kSoft>
+__global__ void __launch_bounds__(kShortThreads) softmax_short_kernel(const __grid_constant__ SoftmaxArgs a) {
+  __shared__ float logits[kShortThreads * (kShortRow + 1)];
+  const int cols = static_cast<int>(a.cols), pitch = cols | 1;  // odd: a column's elements lie in different banks
+  const float pass = pass_scale(a.options, a.counters);
+  const Smoothing share = smoothing(a);
+  ThreadCounts counts;
+  const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * kShortThreads;
+  for (std::int64_t first = static_cast<std::int64_t>(blockIdx.x) * kShortThreads; first < a.rows; first += step) {
+    const int rows = a.rows - first < kShortThreads ? static_cast<int>(a.rows - first) : kShortThreads;
+    const T* x = static_cast<const T*>(a.prediction.data) + first * a.prediction.row_stride;
+    walk_tile(rows, cols, pitch, [&](int r, int c, int at) {
+      logits[at] = to_float(x[r * a.prediction.row_stride + c * a.prediction.col_stride]);
+    });
+    __syncthreads();
+    if (static_cast<int>(threadIdx.x) < rows)
+      short_row<T, kSoft>(a, pass, share, first + threadIdx.x, logits + static_cast<int>(threadIdx.x) * pitch, counts);
+    __syncthreads();
+    if (a.gradient.data) {
+      T* g = static_cast<T*>(a.gradient.data) + first * a.gradient.row_stride;
+      walk_tile(rows, cols, pitch, [&](int r, int c, int at) {
+        g[r * a.gradient.row_stride + c * a.gradient.col_stride] = from_float<T>(logits[at]);
+      });
+      __syncthreads();
+    }
+  }
+  finish_rows(a, counts);
+}
+
+template <class T>
+void launch_softmax_short(const SoftmaxArgs& a, CUstream_st* stream) {
+  const Launch shape{.name = "softmax cross-entropy, short rows",
+                     .blocks = blocks_for(a.rows, kShortThreads),
+                     .threads = kShortThreads,
+                     .stream = stream};
+  launch(shape, a.soft ? softmax_short_kernel<T, true> : softmax_short_kernel<T, false>, a);
+}
+
+}  // namespace fuselage::kernels
