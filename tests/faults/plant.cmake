@@ -1,0 +1,15 @@
+# Copies what the CPU kernels are compiled from and plants one fault: cmake -D FAULT=... -D SOURCE=... -D OUT=... -P.
+# A fault whose place is gone, or is there twice, is a failure: faults must be kept in step with the code.
+include("${FAULT}")
+file(REMOVE_RECURSE "${OUT}")
+file(COPY "${SOURCE}/include" DESTINATION "${OUT}")
+file(COPY "${SOURCE}/host/backend/cpu" DESTINATION "${OUT}/host/backend")
+file(COPY "${SOURCE}/host/backend/cpu_backend.cpp" DESTINATION "${OUT}/host/backend")
+file(READ "${OUT}/${file}" text)
+string(FIND "${text}" "${before}" first)
+string(FIND "${text}" "${before}" last REVERSE)
+if(first EQUAL -1 OR NOT first EQUAL last)
+  message(FATAL_ERROR "${FAULT}: expected exactly one '${before}' in ${file}")
+endif()
+string(REPLACE "${before}" "${after}" text "${text}")
+file(WRITE "${OUT}/${file}" "${text}")
