@@ -1,0 +1,200 @@
+// Problems on a backend and before the reference: copies in, the call, copies out.
+#include "host/validate/problem.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <memory>
+
+#include "fuselage/loss/concepts.h"
+
+namespace fuselage::validate {
+namespace {
+
+constexpr unsigned char kGapByte = 0xa5;
+
+/// Device memory with a copy of host bytes. Never empty: a view without data means "not given".
+Buffer upload(Backend& backend, const void* data, std::int64_t bytes) {
+  Buffer buffer(backend, static_cast<std::size_t>(std::max<std::int64_t>(bytes, 1)));
+  if (bytes > 0) backend.copy(buffer.data(), data, static_cast<std::size_t>(bytes));
+  return buffer;
+}
+
+void download(Backend& backend, void* to, const void* from, std::int64_t bytes) {
+  if (bytes > 0) backend.copy(to, from, static_cast<std::size_t>(bytes));
+}
+
+/// A matrix with a gap after each row, and back.
+std::vector<unsigned char> spread(const Array& a, std::int64_t gap) {
+  const std::size_t element = size_of(a.dtype()), row = static_cast<std::size_t>(a.row_size()) * element,
+                    pitch = row + static_cast<std::size_t>(gap) * element, rows = static_cast<std::size_t>(a.rows());
+  std::vector<unsigned char> bytes(rows * pitch, kGapByte);
+  for (std::size_t r = 0; r < rows && row > 0; ++r) std::memcpy(bytes.data() + r * pitch, a.data() + r * row, row);
+  return bytes;
+}
+
+/// False when a gap was written to.
+bool gather(const std::vector<unsigned char>& bytes, std::int64_t gap, Array& to) {
+  const std::size_t element = size_of(to.dtype()), row = static_cast<std::size_t>(to.row_size()) * element,
+                    space = static_cast<std::size_t>(gap) * element, rows = static_cast<std::size_t>(to.rows());
+  bool kept = true;
+  for (std::size_t r = 0; r < rows; ++r) {
+    const unsigned char* from = bytes.data() + r * (row + space);
+    if (row > 0) std::memcpy(to.data() + r * row, from, row);
+    for (std::size_t i = 0; i < space; ++i) kept &= from[row + i] == kGapByte;
+  }
+  return kept;
+}
+
+/// An optional input of `rows` x `cols` in device memory.
+struct Optional {
+  Buffer memory;
+  ConstView view;
+};
+Optional optional_input(Backend& backend, const std::optional<Array>& a, std::int64_t rows, std::int64_t cols) {
+  if (!a) return {};
+  Optional input{upload(backend, a->data(), a->bytes()), {}};
+  input.view = ConstView(input.memory.data(), a->dtype(), rows, cols, cols);
+  return input;
+}
+
+/// [rows, 1] or [rows, cols], by its number of elements; one column is both.
+Optional output_input(Backend& backend, const std::optional<Array>& a, const LossProblem& p) {
+  const bool for_rows = !a || p.is_row() || a->size() == p.rows();
+  return optional_input(backend, a, p.rows(), for_rows ? 1 : p.cols());
+}
+
+std::vector<double> doubles_of(const std::optional<Array>& a) { return a ? to_doubles(*a) : std::vector<double>(); }
+
+}  // namespace
+
+bool LossProblem::is_row() const {
+  return std::visit([](const auto& l) { return loss::Row<std::remove_cvref_t<decltype(l)>>; }, loss);
+}
+
+LossSolution solve(Backend& backend, const LossProblem& p) {
+  const std::int64_t rows = p.rows(), cols = p.cols(), pitch = cols + p.row_gap;
+  const DType type = p.prediction.dtype();
+  std::vector<unsigned char> image = spread(p.prediction, p.row_gap);
+  const auto bytes = static_cast<std::int64_t>(image.size());
+  const Buffer prediction = upload(backend, image.data(), bytes);
+  const std::vector<unsigned char> blank(p.in_place ? 0 : image.size(), kGapByte);
+  const Buffer own_gradient = upload(backend, blank.data(), static_cast<std::int64_t>(blank.size()));
+  const Buffer target = upload(backend, p.target.data(), p.target.bytes());
+  const bool labels = is_label(p.target.dtype());
+  const Optional weight = output_input(backend, p.weight, p), mask = output_input(backend, p.mask, p);
+  const Optional class_weight = optional_input(backend, p.class_weight, 1, cols);
+  const bool one_upstream = p.upstream && p.reduction != Reduction::none;
+  const Optional upstream = one_upstream ? optional_input(backend, p.upstream, 1, 1)
+                                         : optional_input(backend, p.upstream, rows, p.is_row() ? 1 : cols);
+  LossSolution result{{}, Array(type, p.prediction.shape()), Array(DType::f32, {p.outputs()})};
+  const Buffer values(backend, static_cast<std::size_t>(std::max<std::int64_t>(result.values.bytes(), 1)));
+  const Buffer report(backend, sizeof(LossReport));
+
+  void* const gradient = p.in_place ? prediction.data() : own_gradient.data();
+  LossBatch batch;
+  batch.prediction = ConstView(prediction.data(), type, rows, cols, pitch);
+  batch.target = labels ? ConstView(target.data(), p.target.dtype(), rows, 1, 1)
+                        : ConstView(target.data(), p.target.dtype(), rows, cols, cols);
+  batch.weight = weight.view;
+  batch.mask = mask.view;
+  batch.class_weight = class_weight.view;
+  batch.upstream = upstream.view;
+  batch.gradient = View(gradient, type, rows, cols, pitch);
+  const std::int64_t value_cols = p.is_row() ? 1 : cols;
+  if (!p.without_values) batch.values = View(values.data(), DType::f32, rows, value_cols, value_cols);
+  batch.reduction = p.reduction;
+  batch.bad_labels = p.bad_labels;
+  batch.scale = p.scale;
+  batch.metrics = p.metrics;
+  backend.loss(p.loss, batch, report.as<LossReport>());
+
+  download(backend, &result.report, report.data(), sizeof result.report);
+  download(backend, image.data(), gradient, bytes);
+  if (!p.without_values) download(backend, result.values.data(), values.data(), result.values.bytes());
+  backend.synchronize();
+  result.gap_kept = gather(image, p.row_gap, result.gradient);
+  return result;
+}
+
+reference::LossInput reference_input(const LossProblem& p) {
+  reference::LossInput in;
+  in.rows = p.rows();
+  in.cols = p.cols();
+  in.prediction = to_doubles(p.prediction);
+  if (is_label(p.target.dtype())) {
+    const Array labels = converted(p.target, DType::i64);
+    in.labels.assign(labels.as<std::int64_t>().begin(), labels.as<std::int64_t>().end());
+  } else {
+    in.target = to_doubles(p.target);
+  }
+  in.weight = doubles_of(p.weight);
+  for (const double m : doubles_of(p.mask)) in.mask.push_back(m != 0);
+  in.class_weight = doubles_of(p.class_weight);
+  in.reduction = std::string(name_of(p.reduction));
+  in.upstream = doubles_of(p.upstream);
+  if (in.upstream.empty() && p.scale != 1) in.upstream = {1.0};
+  for (double& u : in.upstream) u *= p.scale;
+  return in;
+}
+
+reference::LossOutput solve_by_reference(const LossProblem& p) {
+  const auto options = std::visit([](const auto& l) { return reference_options(l); }, p.loss);
+  const int top_k = p.metrics.top_k > 0 ? p.metrics.top_k : 5;
+  return reference::loss(Losses::name_of(p.loss), options, reference_input(p), top_k);
+}
+
+std::vector<StepSolution> solve(Backend& backend, const StepProblem& p) {
+  const int slots = std::visit([](const auto& r) { return std::remove_cvref_t<decltype(r)>::slots; }, p.optimizer.rule);
+  std::vector<Buffer> values, gradients, states;
+  std::vector<Parameter> parameters;
+  for (std::size_t t = 0; t < p.parameters.size(); ++t) {
+    const Array& a = p.parameters[t];
+    Parameter parameter{"tensor " + std::to_string(t), nullptr, nullptr, {}, a.size(), a.dtype()};
+    parameter.value = values.emplace_back(upload(backend, a.data(), a.bytes())).data();
+    parameter.gradient = gradients.emplace_back(upload(backend, a.data(), a.bytes())).data();
+    for (int s = 0; s < slots; ++s) {
+      const Array start = p.state.empty() ? Array(DType::f32, a.shape()) : p.state[static_cast<std::size_t>(s)][t];
+      parameter.state[s] = states.emplace_back(upload(backend, start.data(), start.bytes())).as<float>();
+    }
+    parameters.push_back(parameter);
+  }
+  const StepState start{p.steps_before, 0, 0};
+  const Buffer counters = upload(backend, &start, sizeof start), gate(backend, sizeof(LossReport));
+  const std::unique_ptr<ParameterSet> set = backend.bind(parameters, p.optimizer.rule);
+  std::vector<StepSolution> results;
+  for (const std::vector<Array>& step : p.gradients) {
+    LossReport found;
+    for (std::size_t t = 0; t < step.size(); ++t) {
+      if (step[t].bytes() > 0)
+        backend.copy(gradients[t].data(), step[t].data(), static_cast<std::size_t>(step[t].bytes()));
+      if (p.skip_non_finite)
+        for (const double g : to_doubles(step[t])) found.nonfinite += !std::isfinite(g);
+    }
+    found.rejected = found.nonfinite > 0;
+    backend.copy(gate.data(), &found, sizeof found);
+    backend.update(*set, p.optimizer, p.schedule, counters.as<StepState>(),
+                   p.skip_non_finite ? gate.as<LossReport>() : nullptr);
+    StepSolution& result = results.emplace_back();
+    result.state.resize(static_cast<std::size_t>(slots));
+    for (std::size_t t = 0; t < parameters.size(); ++t) {
+      Array& value = result.parameters.emplace_back(p.parameters[t].dtype(), p.parameters[t].shape());
+      download(backend, value.data(), parameters[t].value, value.bytes());
+      for (int s = 0; s < slots; ++s) {
+        Array& state = result.state[static_cast<std::size_t>(s)].emplace_back(DType::f32, value.shape());
+        download(backend, state.data(), parameters[t].state[s], state.bytes());
+      }
+    }
+    download(backend, &result.counters, counters.data(), sizeof result.counters);
+    backend.synchronize();
+  }
+  return results;
+}
+
+reference::Options reference_options(const OptimizerSpec& optimizer) {
+  auto options = std::visit([](const auto& r) { return reference_options(r, "lr"); }, optimizer.rule);
+  options.merge(reference_options(optimizer.options));
+  return options;
+}
+
+}  // namespace fuselage::validate

@@ -1,0 +1,106 @@
+// A loss pass or a few optimizer steps as plain host data, and what became of them: the currency between the inputs
+// (generated or read from files), whoever solves them (a backend, the reference) and whoever compares.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "fuselage/array.h"
+#include "fuselage/backend.h"
+#include "host/reference/reference.h"
+
+namespace fuselage::validate {
+
+/// Everything that LossBatch borrows, owned. Shapes and meanings as there.
+struct LossProblem {
+  std::string text;  ///< names it in messages
+  AnyLoss loss;
+  Array prediction;  ///< [rows, cols], fp32, bf16 or fp16; fp64 for the reference alone
+  Array target;      ///< [rows, cols] fp32 (fp64 for the reference), or [rows] labels
+  std::optional<Array> weight, mask, class_weight, upstream;
+  Reduction reduction = Reduction::mean;
+  BadLabels bad_labels = BadLabels::ignore;
+  float scale = 1;
+  MetricRequest metrics;
+  std::int64_t row_gap = 0;     ///< unused elements after each row of prediction and gradient on the device
+  bool in_place = false;        ///< the gradient takes the prediction's memory
+  bool without_values = false;  ///< only the report and the gradient
+
+  std::int64_t rows() const { return prediction.rows(); }
+  std::int64_t cols() const { return prediction.row_size(); }
+  bool is_row() const;
+  /// Outputs: elements of a pointwise loss, rows of a row loss.
+  std::int64_t outputs() const { return is_row() ? rows() : rows() * cols(); }
+};
+
+struct LossSolution {
+  LossReport report;
+  Array gradient;        ///< prediction's type and shape
+  Array values;          ///< fp32, one for each output
+  bool gap_kept = true;  ///< what stands between the rows was not touched
+};
+
+/// Runs the problem on a backend and waits for it.
+LossSolution solve(Backend& backend, const LossProblem& problem);
+
+/// The same question to the reference; `scale` enters through its upstream gradient.
+reference::LossInput reference_input(const LossProblem& problem);
+reference::LossOutput solve_by_reference(const LossProblem& problem);
+
+/// One update for each entry of `gradients`, in order.
+struct StepProblem {
+  std::string text;
+  OptimizerSpec optimizer;
+  AnySchedule schedule;
+  std::int64_t steps_before = 0;              ///< updates made before
+  std::vector<Array> parameters;              ///< of one type
+  std::vector<std::vector<Array>> state;      ///< [slot][tensor] fp32; empty: zeros
+  std::vector<std::vector<Array>> gradients;  ///< [step][tensor], the parameters' type
+  bool skip_non_finite = false;               ///< a step whose gradient holds NaN or infinity changes nothing
+};
+
+/// What stands after a step.
+struct StepSolution {
+  std::vector<Array> parameters;
+  std::vector<std::vector<Array>> state;  ///< [slot][tensor]
+  StepState counters;
+};
+
+std::vector<StepSolution> solve(Backend& backend, const StepProblem& problem);
+
+/// Whoever solves problems.
+struct Solver {
+  std::string name;
+  std::function<LossSolution(const LossProblem&)> loss;
+  std::function<std::vector<StepSolution>(const StepProblem&)> steps;
+};
+
+/// The fields of an entry as the reference takes them. `without` is left out (the learning rate of an optimizer).
+template <class T>
+reference::Options reference_options(const T& value, std::string_view without = {}) {
+  reference::Options options;
+  detail::for_each_field<T>([&](const auto& field) {
+    using V = typename std::remove_cvref_t<decltype(field)>::value_type;
+    if (field.name == without) return;
+    const V& v = value.*field.member;
+    if constexpr (std::is_same_v<V, std::optional<std::int64_t>>) {
+      if (v) options[std::string(field.name)] = static_cast<double>(*v);
+    } else {
+      options[std::string(field.name)] = static_cast<double>(v);
+    }
+  });
+  return options;
+}
+
+/// The options of an optimizer as the reference takes them: those of the rule but lr, and those of every update.
+reference::Options reference_options(const OptimizerSpec& optimizer);
+
+/// The elements of any array as double, exactly (i64 beyond 2^53 is rounded).
+std::vector<double> to_doubles(const Array& array);
+/// Elements as `type`: each is rounded to float, then to a narrower type. To an integer type: only from integers.
+Array converted(const Array& array, DType type);
+
+}  // namespace fuselage::validate

@@ -1,0 +1,154 @@
+// The sweep over lists, storage types and backends, and the budgets.
+#include "host/validate/sweep.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "host/validate/compare.h"
+#include "host/validate/inputs.h"
+
+namespace fuselage {
+namespace validate {
+namespace {
+
+constexpr DType kTypes[] = {DType::f32, DType::bf16, DType::f16};
+
+void add_findings(ValidationRow& row, const Findings& findings) {
+  row.value_ulp = findings.value.ulp;
+  row.worst_value = findings.value.where;
+  row.gradient_ulp = findings.gradient.ulp;
+  row.worst_gradient = findings.gradient.where;
+  row.mismatch = findings.mismatch;
+}
+
+/// Solves by everybody; the first difference goes into the row, and whoever differs is compared with the reference too.
+template <class Problem, class Solve, class Judge>
+auto solve_by_all(const Problem& problem, const std::vector<Solver>& solvers, const Solve& solve, const Judge& judge,
+                  ValidationRow& row) {
+  const auto first = solve(solvers.front(), problem);
+  judge(first);
+  for (std::size_t i = 1; i < solvers.size(); ++i) {
+    const auto other = solve(solvers[i], problem);
+    const std::string what = difference(first, other);
+    if (what.empty()) continue;
+    judge(other);
+    if (row.disagreement.empty())
+      row.disagreement =
+          fmt::format("{}: {} and {} differ in {}", problem.text, solvers.front().name, solvers[i].name, what);
+  }
+  ++row.cases;
+  return first;
+}
+
+/// The gradient in the prediction's own memory, and a pass without values, must give the same bits.
+void check_memory_variants(const LossProblem& problem, const LossSolution& expected, const std::vector<Solver>& solvers,
+                           ValidationRow& row) {
+  for (const Solver& solver : solvers) {
+    LossProblem variant = problem;
+    variant.in_place = true;
+    variant.without_values = true;
+    LossSolution got = solver.loss(variant);
+    got.values = expected.values;
+    const std::string what = difference(expected, got);
+    if (!what.empty() && row.disagreement.empty())
+      row.disagreement = fmt::format("{}: {} in place differs in {}", problem.text, solver.name, what);
+  }
+}
+
+}  // namespace
+
+Solver solver_of(std::string name, std::shared_ptr<Backend> backend) {
+  return {std::move(name), [backend](const LossProblem& p) { return solve(*backend, p); },
+          [backend](const StepProblem& p) { return solve(*backend, p); }};
+}
+
+std::vector<Solver> solvers_for(std::string_view device) {
+  std::vector<Solver> solvers;
+  const bool automatic = device == "auto";
+  if (automatic || device == "cpu") {
+    for (const std::string& target : cpu_targets())
+      for (const int threads : {1, 2})
+        solvers.push_back(solver_of(fmt::format("cpu {} x{}", target, threads),
+                                    std::shared_ptr<Backend>(make_cpu_backend({threads, target}))));
+    if (device == "cpu" || !cuda_status().usable) return solvers;
+  }
+  const std::string name = automatic ? "cuda" : std::string(device);
+  solvers.push_back(solver_of(name, std::shared_ptr<Backend>(make_backend(name))));
+  return solvers;
+}
+
+ValidationRow check_loss(const AnyLoss& entry, DType type, const std::vector<Solver>& solvers, bool quick,
+                         std::uint64_t seed) {
+  ValidationRow row{"loss", std::string(Losses::name_of(entry)), type};
+  row.budget = loss_budget(row.name, type);
+  Findings findings;
+  for_each_problem(entry, type, quick, seed, [&](const LossProblem& problem) {
+    const reference::LossOutput expected = solve_by_reference(problem);
+    const LossSolution first = solve_by_all(
+        problem, solvers, [](const Solver& s, const LossProblem& p) { return s.loss(p); },
+        [&](const LossSolution& got) { compare(problem, expected, got, findings); }, row);
+    if (row.cases % 3 == 1) check_memory_variants(problem, first, solvers, row);
+  });
+  add_findings(row, findings);
+  return row;
+}
+
+ValidationRow check_optimizer(const AnyOptimizer& entry, DType type, const std::vector<Solver>& solvers, bool quick,
+                              std::uint64_t seed) {
+  ValidationRow row{"optimizer", std::string(Optimizers::name_of(entry)), type};
+  row.budget = optimizer_budget(row.name, type);
+  Findings findings;
+  for_each_problem(entry, type, quick, seed, [&](const StepProblem& problem) {
+    solve_by_all(
+        problem, solvers, [](const Solver& s, const StepProblem& p) { return s.steps(p); },
+        [&](const std::vector<StepSolution>& got) { compare(problem, got, findings); }, row);
+  });
+  add_findings(row, findings);
+  return row;
+}
+
+}  // namespace validate
+
+namespace {
+
+constexpr double kCommonUlp = 4, kNarrowUlp = 1;
+
+}  // namespace
+
+// The common budget. fp32: a result is a handful of operations that each round to half an ulp, and sums of at most 24
+// roundings that mostly cancel. bf16 and fp16: the rounding to storage, and an fp32 error that may tip it over.
+ErrorBudget loss_budget(std::string_view loss, DType type) {
+  const double gradient = type == DType::f32 ? kCommonUlp : kNarrowUlp;
+  if (loss == "bce") return {8, gradient, "the bound 1 - clip is rounded to fp32 before its logarithm is taken"};
+  if (loss == "softmax_cross_entropy" && type == DType::f32)
+    return {kCommonUlp, 16, "sum(q) of a short row is up to 32 fp32 additions in a row"};
+  return {kCommonUlp, gradient, {}};
+}
+ErrorBudget optimizer_budget(std::string_view, DType type) {
+  return {kCommonUlp, type == DType::f32 ? kCommonUlp : kNarrowUlp, {}};
+}
+
+bool ValidationReport::passed() const {
+  return std::all_of(rows.begin(), rows.end(), [](const ValidationRow& row) { return row.passed(); });
+}
+
+ValidationReport run_validation(const ValidateOptions& options) {
+  const auto start = std::chrono::steady_clock::now();
+  ValidationReport report;
+  const std::vector<validate::Solver> solvers = validate::solvers_for(options.device);
+  for (const validate::Solver& solver : solvers) report.backends.push_back(solver.name);
+  for (const DType type : validate::kTypes) {
+    Losses::for_each([&]<class L>() {
+      report.rows.push_back(validate::check_loss(L{}, type, solvers, options.quick, options.seed));
+    });
+    Optimizers::for_each([&]<class R>() {
+      report.rows.push_back(validate::check_optimizer(R{}, type, solvers, options.quick, options.seed));
+    });
+  }
+  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return report;
+}
+
+}  // namespace fuselage

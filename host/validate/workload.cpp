@@ -1,0 +1,211 @@
+// Workloads of benchmarks.
+#include "host/validate/workload.h"
+
+#include <fmt/format.h>
+#include <omp.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstring>
+
+#include "fuselage/core/rng.h"
+#include "host/validate/problem.h"
+
+namespace fuselage::validate {
+namespace {
+
+/// Numbers in (0, 1): right for predictions of every loss, targets of most, parameters and gradients. One block of
+/// noise is repeated.
+Buffer noise(Backend& backend, DType type, std::int64_t n, std::uint32_t stream) {
+  constexpr std::int64_t kBlock = 1 << 16;
+  Array block(DType::f32, {std::min(n, kBlock)});
+  const auto values = block.as<float>();
+  for (std::size_t i = 0; i < values.size(); ++i)
+    values[i] = 0.01f + 0.98f * uniform(random_word(1, i, stream_of(RandomUse::synthetic, stream), 0));
+  const Array stored = converted(block, type);
+  const auto element = static_cast<std::int64_t>(size_of(type));
+  Buffer buffer(backend, static_cast<std::size_t>(std::max<std::int64_t>(n * element, 1)));
+  for (std::int64_t at = 0; at < n; at += kBlock)
+    backend.copy(buffer.as<std::byte>() + at * element, stored.data(),
+                 static_cast<std::size_t>(std::min(kBlock, n - at) * element));
+  backend.synchronize();
+  return buffer;
+}
+
+Buffer labels(Backend& backend, std::int64_t rows, std::int64_t classes) {
+  std::vector<std::int32_t> values(static_cast<std::size_t>(rows));
+  for (std::size_t i = 0; i < values.size(); ++i)
+    values[i] = static_cast<std::int32_t>(random_word(2, i, 0, 0) % static_cast<std::uint64_t>(classes));
+  Buffer buffer(backend, std::max<std::size_t>(values.size() * sizeof(std::int32_t), 1));
+  backend.copy(buffer.data(), values.data(), values.size() * sizeof(std::int32_t));
+  backend.synchronize();
+  return buffer;
+}
+
+class LossWorkload : public Workload {
+ public:
+  LossWorkload(Backend& backend, const AnyLoss& loss, DType type, std::int64_t rows, std::int64_t cols, int copies)
+      : backend_(backend), loss_(loss), rows_(rows), cols_(cols), report_(backend, sizeof(LossReport)) {
+    LossProblem probe;
+    probe.loss = loss;
+    const bool row = probe.is_row();
+    const std::int64_t n = rows * cols;
+    const auto element = static_cast<double>(size_of(type)), size = static_cast<double>(n);
+    bytes_ = 2 * size * element + (row ? 4.0 * static_cast<double>(rows) : size * element);
+    for (int i = 0; i < copies; ++i) {
+      const auto stream = static_cast<std::uint32_t>(2 * i);
+      void* const prediction = memory_.emplace_back(noise(backend, type, n, stream)).data();
+      void* const target =
+          memory_.emplace_back(row ? labels(backend, rows, cols) : noise(backend, type, n, stream + 1)).data();
+      void* const gradient = memory_.emplace_back(noise(backend, type, n, stream)).data();
+      LossBatch& batch = batches_.emplace_back();
+      batch.prediction = ConstView(prediction, type, rows, cols, cols);
+      batch.target = row ? ConstView(target, DType::i32, rows, 1, 1) : ConstView(target, type, rows, cols, cols);
+      batch.gradient = View(gradient, type, rows, cols, cols);
+    }
+  }
+  void run() override {
+    backend_.loss(loss_, batches_[next_], report_.as<LossReport>());
+    next_ = (next_ + 1) % batches_.size();
+  }
+  double bytes() const override { return bytes_; }
+  std::string shape() const override { return fmt::format("[{}, {}]", rows_, cols_); }
+
+ private:
+  Backend& backend_;
+  AnyLoss loss_;
+  std::int64_t rows_, cols_;
+  double bytes_ = 0;
+  Buffer report_;
+  std::vector<Buffer> memory_;
+  std::vector<LossBatch> batches_;
+  std::size_t next_ = 0;
+};
+
+class StepWorkload : public Workload {
+ public:
+  StepWorkload(Backend& backend, const OptimizerSpec& optimizer, DType type, std::int64_t tensors, std::int64_t size,
+               int copies)
+      : backend_(backend),
+        optimizer_(optimizer),
+        tensors_(tensors),
+        size_(size),
+        counters_(backend, sizeof(StepState)) {
+    const int slots = std::visit([](const auto& r) { return std::remove_cvref_t<decltype(r)>::slots; }, optimizer.rule);
+    backend.zero(counters_.data(), sizeof(StepState));
+    bytes_ = static_cast<double>(tensors * size) * (3.0 * static_cast<double>(size_of(type)) + 8.0 * slots);
+    std::uint32_t stream = 0;
+    for (int i = 0; i < copies; ++i) {
+      std::vector<Parameter> parameters;
+      for (std::int64_t t = 0; t < tensors; ++t) {
+        Parameter p{fmt::format("tensor {}", t), nullptr, nullptr, {}, size, type};
+        p.value = memory_.emplace_back(noise(backend, type, size, stream++)).data();
+        p.gradient = memory_.emplace_back(noise(backend, type, size, stream++)).data();
+        for (int s = 0; s < slots; ++s)
+          p.state[s] = memory_.emplace_back(noise(backend, DType::f32, size, stream++)).as<float>();
+        parameters.push_back(p);
+      }
+      sets_.push_back(backend.bind(parameters, optimizer.rule));
+    }
+  }
+  void run() override {
+    backend_.update(*sets_[next_], optimizer_, AnySchedule{}, counters_.as<StepState>(), nullptr);
+    next_ = (next_ + 1) % sets_.size();
+  }
+  double bytes() const override { return bytes_; }
+  std::string shape() const override { return fmt::format("{} x [{}]", tensors_, size_); }
+
+ private:
+  Backend& backend_;
+  OptimizerSpec optimizer_;
+  std::int64_t tensors_, size_;
+  double bytes_ = 0;
+  Buffer counters_;
+  std::vector<Buffer> memory_;
+  std::vector<std::unique_ptr<ParameterSet>> sets_;
+  std::size_t next_ = 0;
+};
+
+class CopyWorkload : public Workload {
+ public:
+  CopyWorkload(Backend& backend, std::int64_t bytes)
+      : backend_(backend),
+        bytes_(bytes),
+        from_(noise(backend, DType::f32, bytes / 4, 0)),
+        to_(noise(backend, DType::f32, bytes / 4, 1)) {}
+  void run() override {
+    const auto size = static_cast<std::size_t>(bytes_ / 4 * 4);
+    if (!backend_.host_accessible()) return backend_.copy(to_.data(), from_.data(), size);
+    std::byte* const to = to_.as<std::byte>();
+    const std::byte* const from = from_.as<std::byte>();
+#pragma omp parallel
+    {
+      const auto threads = static_cast<std::size_t>(omp_get_num_threads()),
+                 thread = static_cast<std::size_t>(omp_get_thread_num());
+      const std::size_t begin = size / threads * thread,
+                        end = thread + 1 == threads ? size : size / threads * (thread + 1);
+      std::memcpy(to + begin, from + begin, end - begin);
+    }
+  }
+  double bytes() const override { return 2.0 * static_cast<double>(bytes_); }
+  std::string shape() const override { return fmt::format("[{}]", bytes_); }
+
+ private:
+  Backend& backend_;
+  std::int64_t bytes_;
+  Buffer from_, to_;
+};
+
+}  // namespace
+
+int copies_beyond_cache(double bytes, double cache) {
+  return static_cast<int>(std::clamp(std::ceil(2 * cache / std::max(bytes, 1.0)), 1.0, 64.0));
+}
+
+double host_cache_bytes() {
+  const long size = sysconf(_SC_LEVEL3_CACHE_SIZE);
+  return size > 0 ? static_cast<double>(size) : 32.0 * 1024 * 1024;
+}
+
+std::unique_ptr<Workload> loss_workload(Backend& backend, const AnyLoss& loss, DType type, std::int64_t rows,
+                                        std::int64_t cols, int copies) {
+  return std::make_unique<LossWorkload>(backend, loss, type, rows, cols, copies);
+}
+
+std::unique_ptr<Workload> step_workload(Backend& backend, const OptimizerSpec& optimizer, DType type,
+                                        std::int64_t tensors, std::int64_t size, int copies) {
+  return std::make_unique<StepWorkload>(backend, optimizer, type, tensors, size, copies);
+}
+
+std::unique_ptr<Workload> copy_workload(Backend& backend, std::int64_t bytes) {
+  return std::make_unique<CopyWorkload>(backend, bytes);
+}
+
+OptimizerSpec usual_optimizer(const AnyOptimizer& rule) {
+  OptimizerSpec spec{rule, {}};
+  for (const EntryInfo& entry : Optimizers::describe())
+    if (entry.name == Optimizers::name_of(rule))
+      for (const FieldInfo& field : entry.fields)
+        if (field.name == "momentum") spec.set("momentum", "0.9");
+  return spec;
+}
+
+double median_seconds(Backend& backend, Workload& workload, int repetitions) {
+  // Queued devices run several passes between two waits, so that the wait itself is not measured.
+  const int batch = backend.host_accessible() ? 1 : 10;
+  std::vector<double> seconds;
+  for (int i = -2; i < repetitions; ++i) {
+    backend.synchronize();
+    const auto start = std::chrono::steady_clock::now();
+    for (int k = 0; k < batch; ++k) workload.run();
+    backend.synchronize();
+    if (i >= 0)
+      seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / batch);
+  }
+  std::nth_element(seconds.begin(), seconds.begin() + static_cast<std::ptrdiff_t>(seconds.size() / 2), seconds.end());
+  return seconds[seconds.size() / 2];
+}
+
+}  // namespace fuselage::validate

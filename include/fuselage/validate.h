@@ -1,0 +1,82 @@
+// Validation: every loss and optimizer, on every backend of this machine, against the reference in double.
+//
+// Two things are judged. Accuracy: the distance from the reference, which is fed with the inputs as they are stored, in
+// units in the last place (ulp) of the type that the result is stored in, taken at max(|result|, largest term); a term
+// is what the last subtraction of a formula works on, so cancellation is not held against a result. Values, sums of
+// weights and error sums are measured in ulp of fp32, the type of the arithmetic. Sameness: all backends give the same
+// bits for values, gradients, reports, parameters and state.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fuselage/core/dtype.h"
+
+namespace fuselage {
+
+struct ValidateOptions {
+  /// "cpu": every instruction set of this build and machine, with one and with two threads; "cuda", "cuda:1";
+  /// "auto": cpu, and cuda where it is usable.
+  std::string device = "auto";
+  bool quick = false;      ///< fewer shapes
+  std::uint64_t seed = 0;  ///< of the inputs
+};
+
+/// The largest errors allowed, in ulp.
+struct ErrorBudget {
+  double value, gradient;
+  std::string_view reason;  ///< why it is wider than usual; empty where it is not
+};
+
+/// The budget of a loss whose predictions and gradients are stored as `type`.
+ErrorBudget loss_budget(std::string_view loss, DType type);
+/// The same for an optimizer: `value` is the state's, `gradient` the parameter's.
+ErrorBudget optimizer_budget(std::string_view optimizer, DType type);
+
+/// What was found for one entry of a list with one storage type.
+struct ValidationRow {
+  std::string family;  ///< "loss" or "optimizer"
+  std::string name;    ///< of the entry
+  DType dtype = DType::f32;
+  std::int64_t cases = 0;                       ///< problems that every backend solved
+  double value_ulp = 0;                         ///< worst error of values, sums (optimizers: of the state)
+  double gradient_ulp = 0;                      ///< worst error of gradients (optimizers: of the parameters)
+  std::string worst_value{}, worst_gradient{};  ///< where these were seen
+  ErrorBudget budget{};
+  std::string mismatch{};      ///< the first count or non-finite value that is not the reference's; empty: none
+  std::string disagreement{};  ///< the first case in which two backends differ, and in what; empty: none
+
+  bool agrees() const { return disagreement.empty(); }
+  /// NaN is a failure, not a small error.
+  bool passed() const {
+    return value_ulp <= budget.value && gradient_ulp <= budget.gradient && mismatch.empty() && agrees();
+  }
+};
+
+struct ValidationReport {
+  std::vector<std::string> backends;  ///< as "cpu avx2 x2", "cuda"
+  std::vector<ValidationRow> rows;
+  double seconds = 0;
+
+  bool passed() const;
+};
+
+/// Throws Error(no_device) for a device that is not there.
+ValidationReport run_validation(const ValidateOptions& options = {});
+
+/// A definition's derivative compared with differences of its own value, both in double.
+struct DerivativeCheck {
+  std::string loss;         ///< its text form
+  std::int64_t points = 0;  ///< where it was compared
+  std::int64_t wrong = 0;   ///< points whose derivative lies outside the two one-sided differences
+  std::string first_wrong{};
+  bool passed() const { return points > 0 && wrong == 0; }
+};
+
+/// Every loss, with its defaults and with each field changed.
+std::vector<DerivativeCheck> check_derivatives();
+
+}  // namespace fuselage
