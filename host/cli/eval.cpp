@@ -1,0 +1,268 @@
+// `fuselage eval`: one loss, with its gradient, on the user's arrays.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "fuselage/core/suggest.h"
+#include "fuselage/data.h"
+#include "host/cli/array_files.h"
+#include "host/cli/json_output.h"
+#include "host/cli/loss_inputs.h"
+#include "host/cli/verbs.h"
+#include "host/validate/problem.h"
+
+namespace fuselage::cli {
+namespace {
+
+using validate::LossProblem;
+using validate::LossSolution;
+
+constexpr std::size_t kMostValuesPrinted = 1000;
+
+struct Options {
+  std::string loss, reduction = "mean", dtype, device = "auto", values_out;
+  std::vector<std::string> inputs, grad_out;
+  std::map<std::string, std::string> short_inputs;  // by name; empty: not given
+  int threads = 0;
+  bool json = false;
+};
+
+Reduction parse_reduction(const std::string& text) {
+  const std::vector<std::string> names{"mean", "sum", "mean_over_batch", "none"};
+  for (const Reduction r : {Reduction::mean, Reduction::sum, Reduction::mean_over_batch, Reduction::none})
+    if (name_of(r) == text) return r;
+  throw Error(Errc::unknown_name, "unknown reduction '" + text + "'" + suggest(text, names));
+}
+
+/// The user's files as a problem.
+class Reader {
+ public:
+  Reader(const Options& options, DType type) : type_(type), reference_(options.device == "reference") {
+    problem_.loss = Losses::parse(options.loss, "loss");
+    problem_.text = Losses::to_string(problem_.loss);
+    problem_.reduction = parse_reduction(options.reduction);
+    row_ = problem_.is_row();
+    std::vector<std::string> known;
+    for (const LossInputInfo& input : loss_inputs(row_)) known.emplace_back(input.name);
+    files_ = parse_files(options.inputs, "--input", known);
+    for (const auto& [name, path] : options.short_inputs) {
+      if (path.empty()) continue;
+      if (std::find(known.begin(), known.end(), name) == known.end())
+        throw Error(Errc::unknown_name,
+                    fmt::format("{} has no input '{}'{}", problem_.text, name, suggest(name, known)));
+      if (!files_.emplace(name, path).second) throw Error(Errc::bad_argument, fmt::format("'{}' is given twice", name));
+    }
+    for (const LossInputInfo& input : loss_inputs(row_))
+      if (input.required && !files_.contains(std::string(input.name)))
+        throw Error(Errc::bad_argument,
+                    fmt::format("{} needs the input '{}': --{} FILE", problem_.text, input.name, input.name));
+  }
+
+  LossProblem read() {
+    read_prediction();
+    read_target();
+    problem_.weight = read_weights("weight", {});
+    problem_.mask = read_mask();
+    if (row_) problem_.class_weight = read_weights("class_weight", {problem_.cols()});
+    read_upstream();
+    return std::move(problem_);
+  }
+  const std::vector<std::int64_t>& prediction_shape() const { return shape_; }
+
+ private:
+  Array load(const std::string& name) const { return read_npy(files_.at(name)); }
+  bool has(const std::string& name) const { return files_.contains(name); }
+  DType side_type() const { return reference_ ? DType::f64 : DType::f32; }
+  [[noreturn]] void wrong_shape(const std::string& name, const Array& a, const std::string& expected) const {
+    throw Error(Errc::bad_shape,
+                fmt::format("{} ({}) has shape {} and pred ({}) has {}; expected {}", name, files_.at(name),
+                            shape_text(a.shape()), files_.at("pred"), shape_text(shape_), expected));
+  }
+
+  void read_prediction() {
+    Array pred = load("pred");
+    shape_ = pred.shape();
+    if (row_ && pred.rank() != 2)
+      throw Error(Errc::bad_shape, fmt::format("pred ({}) has shape {}; {} needs [rows, classes]", files_.at("pred"),
+                                               shape_text(shape_), problem_.text));
+    if (pred.rank() < 2)
+      pred.reshape({pred.size(), 1});
+    else
+      pred.reshape({pred.rows(), pred.row_size()});
+    problem_.prediction = validate::converted(pred, type_);
+  }
+
+  void read_target() {
+    Array target = load("target");
+    const std::int64_t rows = problem_.rows();
+    if (row_ && is_label(target.dtype()) && target.size() == rows && target.rows() == rows) {
+      target.reshape({rows});
+      problem_.target = std::move(target);
+      return;
+    }
+    if (row_ && target.shape() != shape_) {
+      if (is_real(target.dtype()) && target.shape() == std::vector<std::int64_t>{rows})
+        throw Error(
+            Errc::bad_dtype,
+            fmt::format("target ({}) is {} {}: class labels must be integers (in NumPy: target.astype('int64'))",
+                        files_.at("target"), name_of(target.dtype()), shape_text(target.shape())));
+      wrong_shape("target", target, fmt::format("integer labels [{}], or dense targets of pred's shape", rows));
+    }
+    if (target.shape() != shape_) wrong_shape("target", target, "pred's shape (nothing is broadcast)");
+    target.reshape(problem_.prediction.shape());
+    problem_.target = validate::converted(target, side_type());
+  }
+
+  /// [rows], or pred's shape for pointwise losses; or exactly `only`.
+  void check_side_shape(const std::string& name, const Array& a, const std::vector<std::int64_t>& only) const {
+    const std::vector<std::int64_t> of_rows{problem_.rows()};
+    if (!only.empty() && a.shape() != only) wrong_shape(name, a, shape_text(only));
+    if (!only.empty() || a.shape() == of_rows || (!row_ && a.shape() == shape_)) return;
+    wrong_shape(name, a, row_ ? shape_text(of_rows) : fmt::format("{} or pred's shape", shape_text(of_rows)));
+  }
+
+  std::optional<Array> read_weights(const std::string& name, const std::vector<std::int64_t>& only) const {
+    if (!has(name)) return {};
+    const Array raw = load(name);
+    check_side_shape(name, raw, only);
+    Array weights = validate::converted(raw, side_type());
+    const std::vector<double> values = validate::to_doubles(weights);
+    for (std::size_t i = 0; i < values.size(); ++i)
+      if (!(values[i] >= 0 && std::isfinite(values[i])))
+        throw Error(Errc::format, fmt::format("{} ({}): element {} is {}, expected a finite number >= 0", name,
+                                              files_.at(name), i, values[i]));
+    return weights;
+  }
+
+  std::optional<Array> read_mask() const {
+    if (!has("mask")) return {};
+    const Array raw = load("mask");
+    check_side_shape("mask", raw, {});
+    Array mask(DType::u8, raw.shape());
+    const std::vector<double> values = validate::to_doubles(raw);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      if (std::isnan(values[i]))
+        throw Error(Errc::format, fmt::format("mask ({}): element {} is NaN, expected 0 or 1", files_.at("mask"), i));
+      mask.as<std::uint8_t>()[i] = values[i] != 0;
+    }
+    return mask;
+  }
+
+  void read_upstream() {
+    if (!has("upstream")) return;
+    const Array raw = load("upstream");
+    const bool each = problem_.reduction == Reduction::none;
+    const std::vector<std::int64_t> outputs = row_ ? std::vector<std::int64_t>{problem_.rows()} : shape_;
+    if (each ? raw.shape() != outputs : raw.size() != 1)
+      wrong_shape("upstream", raw, each ? shape_text(outputs) : "one number, or --reduction none");
+    problem_.upstream = validate::converted(raw, side_type());
+  }
+
+  DType type_;
+  bool reference_, row_ = false;
+  LossProblem problem_;
+  std::map<std::string, std::string> files_;
+  std::vector<std::int64_t> shape_;  // pred's, as in its file
+};
+
+LossSolution by_reference(const LossProblem& problem) {
+  try {
+    const reference::LossOutput out = validate::solve_by_reference(problem);
+    LossSolution result;
+    result.report.value = out.value;
+    result.report.weight_sum = out.weight_sum;
+    result.report.count = out.count;
+    result.report.bad_labels = out.bad_labels;
+    result.report.first_bad_row = out.first_bad_row;
+    result.report.nonfinite = out.nonfinite;
+    result.gradient = Array::of(problem.prediction.shape(), out.gradient);
+    result.values = Array::of({static_cast<std::int64_t>(out.values.size())}, out.values);
+    return result;
+  } catch (const std::invalid_argument& error) {
+    throw Error(Errc::bad_argument, error.what());
+  }
+}
+
+Json to_json(const LossProblem& problem, const LossSolution& solution, std::string_view device) {
+  const LossReport& r = solution.report;
+  Json json{{"loss", problem.text},
+            {"value", number(r.value)},
+            {"weight_sum", number(r.weight_sum)},
+            {"count", r.count},
+            {"bad_labels", r.bad_labels},
+            {"first_bad_row", r.first_bad_row},
+            {"nonfinite", r.nonfinite},
+            {"reduction", name_of(problem.reduction)},
+            {"dtype", name_of(problem.prediction.dtype())},
+            {"device", device}};
+  const std::vector<double> values = validate::to_doubles(solution.values);
+  if (problem.reduction == Reduction::none && values.size() <= kMostValuesPrinted) {
+    json["values"] = Json::array();
+    for (const double v : values) json["values"].push_back(number(v));
+  }
+  return json;
+}
+
+void print_text(const Json& json) {
+  for (const auto& [key, value] : json.items())
+    std::cout << fmt::format("{:<14} {}\n", key, value.is_string() ? value.get<std::string>() : value.dump());
+}
+
+void run(const Options& options) {
+  const bool reference = options.device == "reference";
+  const DType type = parse_dtype(!options.dtype.empty() ? options.dtype : reference ? "fp64" : "fp32");
+  if (!is_real(type) || (type == DType::f64 && !reference))
+    throw Error(Errc::bad_argument,
+                fmt::format("--dtype {}: expected fp32, bf16 or fp16 (fp64 with --device reference)", name_of(type)));
+  if (!options.values_out.empty() && options.reduction != "none")
+    throw Error(Errc::bad_argument, "--values-out needs --reduction none");
+  const auto grad_out = parse_files(options.grad_out, "--grad-out", {"pred"}, "pred");
+  Reader reader(options, type);
+  const std::unique_ptr<Backend> backend = reference ? nullptr : make_backend(options.device, nullptr, options.threads);
+  const LossProblem problem = reader.read();
+  LossSolution solution = reference ? by_reference(problem) : validate::solve(*backend, problem);
+
+  if (const auto file = grad_out.find("pred"); file != grad_out.end()) {
+    solution.gradient.reshape(reader.prediction_shape());
+    write_npy(file->second, solution.gradient);
+  }
+  if (!options.values_out.empty()) {
+    if (!problem.is_row()) solution.values.reshape(reader.prediction_shape());
+    write_npy(options.values_out, solution.values);
+  }
+  const Json json = to_json(problem, solution, reference ? "reference" : backend->device());
+  if (options.json)
+    print(json);
+  else
+    print_text(json);
+}
+
+}  // namespace
+
+void add_eval(CLI::App& parent, int&) {
+  const auto o = std::make_shared<Options>();
+  CLI::App* verb = parent.add_subcommand("eval", "Evaluate a loss and its gradient on .npy arrays");
+  verb->add_option("--loss", o->loss, "Loss and its fields: huber:delta=0.5 (see `fuselage list losses`)")->required();
+  verb->add_option("--input", o->inputs, "NAME=FILE.npy; the names are those of `fuselage list losses --json`");
+  for (const char* name : {"pred", "target", "weight", "mask", "class_weight", "upstream"}) {
+    std::string option = "--" + std::string(name);
+    std::replace(option.begin(), option.end(), '_', '-');
+    verb->add_option(option, o->short_inputs[name], fmt::format("Short for --input {}=FILE.npy", name));
+  }
+  verb->add_option("--reduction", o->reduction, "mean, sum, mean_over_batch or none")->capture_default_str();
+  verb->add_option("--dtype", o->dtype, "Storage of predictions and gradient: fp32, bf16, fp16 [fp32]");
+  verb->add_option("--device", o->device, "auto, cpu, cuda, cuda:N, or reference (double precision)")
+      ->capture_default_str();
+  verb->add_option("--threads", o->threads, "CPU threads; 0: all")->check(CLI::NonNegativeNumber);
+  verb->add_option("--grad-out", o->grad_out, "pred=FILE.npy: where the gradient goes");
+  verb->add_option("--values-out", o->values_out, "FILE.npy for the values, with --reduction none");
+  verb->add_flag("--json", o->json, "Print JSON");
+  verb->footer(
+      "Bad labels count as masked and are reported. Shapes must fit as they are; nothing is broadcast.\nExamples:\n"
+      "  fuselage eval --loss huber:delta=0.5 --pred y.npy --target t.npy --grad-out pred=g.npy\n"
+      "  fuselage eval --loss softmax_cross_entropy --input pred=x.npy --input target=labels.npy --json");
+  verb->callback([o] { run(*o); });
+}
+
+}  // namespace fuselage::cli

@@ -1,0 +1,118 @@
+// `fuselage validate`: every loss and optimizer on every backend against the reference.
+#include "fuselage/validate.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "host/cli/json_output.h"
+#include "host/cli/verbs.h"
+
+namespace fuselage::cli {
+namespace {
+
+struct Options {
+  ValidateOptions sweep;
+  bool derivatives = false, json = false;
+};
+
+Json to_json(const ValidationRow& row) {
+  return {{"family", row.family},
+          {"name", row.name},
+          {"dtype", name_of(row.dtype)},
+          {"cases", row.cases},
+          {"value_ulp", number(row.value_ulp)},
+          {"value_budget", row.budget.value},
+          {"worst_value", row.worst_value},
+          {"gradient_ulp", number(row.gradient_ulp)},
+          {"gradient_budget", row.budget.gradient},
+          {"worst_gradient", row.worst_gradient},
+          {"budget_reason", row.budget.reason},
+          {"mismatch", row.mismatch},
+          {"agrees", row.agrees()},
+          {"disagreement", row.disagreement},
+          {"passed", row.passed()}};
+}
+
+Json to_json(const ValidationReport& report) {
+  Json json{{"passed", report.passed()}, {"backends", report.backends}, {"seconds", report.seconds}};
+  json["rows"] = Json::array();
+  for (const ValidationRow& row : report.rows) json["rows"].push_back(to_json(row));
+  return json;
+}
+
+Json to_json(const DerivativeCheck& check) {
+  return {{"loss", check.loss},
+          {"points", check.points},
+          {"wrong", check.wrong},
+          {"first_wrong", check.first_wrong},
+          {"passed", check.passed()}};
+}
+
+void print_text(const ValidationReport& report) {
+  std::string text = "Backends:";
+  for (const std::string& backend : report.backends) text += fmt::format(" {};", backend);
+  text.back() = '\n';
+  text += fmt::format(
+      "Errors against the reference in ulp, worst (budget); value: of losses and of optimizer state, gradient: of\n"
+      "gradients and of parameters.\n\n{:<10} {:<22} {:<5} {:>6} {:>14} {:>14} {:>10}\n",
+      "", "", "dtype", "cases", "value", "gradient", "backends");
+  for (const ValidationRow& row : report.rows) {
+    const auto error = [](double ulp, double budget) { return fmt::format("{:.2f} ({:g})", ulp, budget); };
+    text += fmt::format("{:<10} {:<22} {:<5} {:>6} {:>14} {:>14} {:>10}{}\n", row.family, row.name, name_of(row.dtype),
+                        row.cases, error(row.value_ulp, row.budget.value), error(row.gradient_ulp, row.budget.gradient),
+                        row.agrees() ? "same bits" : "DIFFER", row.passed() ? "" : "  MISSED");
+    if (row.value_ulp > row.budget.value) text += "    value: " + row.worst_value + '\n';
+    if (row.gradient_ulp > row.budget.gradient) text += "    gradient: " + row.worst_gradient + '\n';
+    if (!row.mismatch.empty()) text += "    " + row.mismatch + '\n';
+    if (!row.agrees()) text += "    " + row.disagreement + '\n';
+    if (!row.budget.reason.empty()) text += fmt::format("    wider budget: {}\n", row.budget.reason);
+  }
+  std::cout << text << fmt::format("\n{} in {:.1f} s\n", report.passed() ? "All passed" : "MISSED", report.seconds);
+}
+
+void print_text(const std::vector<DerivativeCheck>& checks) {
+  std::cout << "\nDerivatives against differences of the value, in double:\n";
+  for (const DerivativeCheck& check : checks)
+    std::cout << fmt::format("  {:<42} {:>5} points, {} wrong {}\n", check.loss, check.points, check.wrong,
+                             check.first_wrong);
+}
+
+int run(const Options& options) {
+  const ValidationReport report = run_validation(options.sweep);
+  bool passed = report.passed();
+  Json json = to_json(report);
+  if (!options.json) print_text(report);
+  if (options.derivatives) {
+    const std::vector<DerivativeCheck> checks = check_derivatives();
+    json["derivatives"] = Json::array();
+    for (const DerivativeCheck& check : checks) {
+      passed &= check.passed();
+      json["derivatives"].push_back(to_json(check));
+    }
+    json["passed"] = passed;
+    if (!options.json) print_text(checks);
+  }
+  if (options.json) print(json);
+  return passed ? kDone : kCheckMissed;
+}
+
+}  // namespace
+
+void add_validate(CLI::App& parent, int& exit_code) {
+  const auto o = std::make_shared<Options>();
+  CLI::App* verb = parent.add_subcommand("validate", "Check every loss and optimizer against the reference");
+  verb->add_option("--device", o->sweep.device, "auto (cpu, and cuda where it is usable), cpu, cuda, cuda:N")
+      ->capture_default_str();
+  verb->add_option("--seed", o->sweep.seed, "Of the inputs")->capture_default_str();
+  verb->add_flag("--quick", o->sweep.quick, "Fewer shapes");
+  verb->add_flag("--finite-difference", o->derivatives, "Also check derivatives against differences, in double");
+  verb->add_flag("--json", o->json, "Print JSON");
+  verb->footer(
+      "Exit code 1 when an error is outside its budget, a count is wrong or two backends differ in a bit.\nExamples:\n"
+      "  fuselage validate\n  fuselage validate --device cuda --finite-difference --json");
+  verb->callback([o, &exit_code] { exit_code = run(*o); });
+}
+
+}  // namespace fuselage::cli
