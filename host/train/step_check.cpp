@@ -121,7 +121,7 @@ void StepCheck::after_update() {
   Backend& backend = engine_.backend();
   gradients_ = download_floats(backend, engine_.model().gradients(), engine_.model().arena_size());
   const Arenas after = download();
-  if (report_.nonfinite > 0 || report_.bad_labels > 0) return judge_untouched(after);
+  if (report_.rejected) return judge_untouched(after);
 
   reference::Options options = options_of(engine_.schedule());
   const double factor = reference::schedule(Schedules::name_of(engine_.schedule()), options, before_.step.step);

@@ -1,0 +1,62 @@
+// The CPU backend behind hooks: a test plants a fault in what it gives.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "fuselage/backend.h"
+
+namespace fuselage::test {
+
+class WrappedBackend : public Backend {
+ public:
+  std::function<void(const LossBatch&, LossReport&)> after_loss;
+  std::function<void(StepState&)> after_update;
+
+  std::string_view device() const override { return inner_->device(); }
+  std::string description() const override { return inner_->description(); }
+  bool host_accessible() const override { return true; }
+  void* allocate(std::size_t bytes, Buffer::Kind kind) override { return inner_->allocate(bytes, kind); }
+  void release(void* data, Buffer::Kind kind) noexcept override { inner_->release(data, kind); }
+  void copy(void* to, const void* from, std::size_t bytes, Queue queue) override {
+    inner_->copy(to, from, bytes, queue);
+  }
+  void zero(void* data, std::size_t bytes, Queue queue) override { inner_->zero(data, bytes, queue); }
+  std::unique_ptr<Event> make_event() override { return inner_->make_event(); }
+  void record(Event& event, Queue queue) override { inner_->record(event, queue); }
+  void wait(Event& event, Queue queue) override { inner_->wait(event, queue); }
+  void synchronize(Event& event) override { inner_->synchronize(event); }
+  void synchronize() override { inner_->synchronize(); }
+  bool can_capture() const override { return false; }
+  void begin_capture() override { inner_->begin_capture(); }
+  std::unique_ptr<Graph> end_capture() override { return inner_->end_capture(); }
+  void replay(Graph& graph) override { inner_->replay(graph); }
+  void product(const Product& product) override { inner_->product(product); }
+  void bias_activation(const AnyActivation& activation, std::int64_t rows, std::int64_t cols, float* z,
+                       const float* bias, float* a) override {
+    inner_->bias_activation(activation, rows, cols, z, bias, a);
+  }
+  void bias_activation_backward(const AnyActivation& activation, std::int64_t rows, std::int64_t cols, const float* z,
+                                const float* a, float* da, float* bias_gradient) override {
+    inner_->bias_activation_backward(activation, rows, cols, z, a, da, bias_gradient);
+  }
+
+ protected:
+  void run_loss(const AnyLoss& loss, const LossBatch& batch, LossReport* report) override {
+    inner_->loss(loss, batch, report);
+    if (after_loss) after_loss(batch, *report);
+  }
+  std::unique_ptr<ParameterSet> run_bind(std::span<const Parameter> parameters, int slots) override {
+    return inner_->bind(parameters, slots > 1 ? AnyOptimizer(optim::Adam{}) : AnyOptimizer(optim::Sgd{}));
+  }
+  void run_update(ParameterSet& parameters, const OptimizerSpec& optimizer, const AnySchedule& schedule,
+                  StepState* state, const LossReport* gate) override {
+    inner_->update(parameters, optimizer, schedule, state, gate);
+    if (after_update) after_update(*state);
+  }
+
+ private:
+  std::unique_ptr<Backend> inner_ = make_backend("cpu", nullptr, 1);
+};
+
+}  // namespace fuselage::test
