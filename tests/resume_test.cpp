@@ -1,0 +1,195 @@
+// A run that is killed and resumed ends with the same bits as one that was left alone. The runs are children of this
+// program: itself, called with the one test that is a run. Leaving out any piece of the state must show.
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <functional>
+#include <stdexcept>
+#include <thread>
+
+#include "fuselage/core/rng.h"
+#include "fuselage/train.h"
+#include "tests/support/files.h"
+#include "tests/support/tiny_data.h"
+
+namespace fuselage {
+namespace {
+
+namespace fs = std::filesystem;
+using test::TempFolder;
+
+constexpr const char* kFolderVariable = "FUSELAGE_RESUME_TEST_RUN";
+
+const Dataset& samples() {
+  static const Dataset data = testing::blobs(500);
+  return data;
+}
+
+Trainer make_trainer(Backend& backend) {
+  return Trainer(backend, {2, {{12, "gelu"}, {3}}, Init::he, 1}, "softmax_cross_entropy:label_smoothing=0.05",
+                 "adamw:lr=1e-2", "cosine:warmup=5", {"accuracy"});
+}
+
+FitOptions options_for(const fs::path& folder) {
+  FitOptions options;
+  options.epochs = 5;
+  options.batch_size = 32;
+  options.seed = 7;
+  options.validation = &samples();
+  options.checkpoint = folder;
+  options.checkpoint_every = 3;
+  return options;
+}
+
+/// Begins or resumes the run in this folder.
+void run_in(const fs::path& folder) {
+  const auto backend = make_backend("cpu", nullptr, 1);
+  Trainer trainer = make_trainer(*backend);
+  if (fs::exists(folder / "checkpoint.json")) trainer.restore(load_checkpoint(folder));
+  trainer.fit(samples(), options_for(folder));
+}
+
+/// What a run must share with the run that was left alone; empty when it does.
+std::string difference(const Checkpoint& a, const Checkpoint& b) {
+  if (a.step != b.step || a.skipped != b.skipped || a.lr != b.lr || a.at != b.at) return "progress";
+  if (a.history.size() != b.history.size()) return "length of the history";
+  for (std::size_t i = 0; i < a.history.size(); ++i)
+    if (!a.history[i].same_numbers(b.history[i])) return "history of epoch " + std::to_string(i + 1);
+  for (const auto& [name, array] : a.tensors.tensors)
+    if (!(array == b.tensors.at(name))) return name;
+  return {};
+}
+
+const Checkpoint& left_alone() {
+  static const Checkpoint result = [] {
+    const TempFolder folder;
+    run_in(folder.path());
+    return load_checkpoint(folder.path());
+  }();
+  return result;
+}
+
+/// The run, when this program was called for it.
+TEST(ResumeChild, Runs) {
+  const char* folder = std::getenv(kFolderVariable);
+  if (!folder) GTEST_SKIP() << "only a child of the other tests runs here";
+  run_in(folder);
+}
+
+/// Starts a child; kills it after `delay` unless it ended. Returns whether it came to its end.
+bool run_child(const fs::path& folder, std::chrono::microseconds delay) {
+  const std::string variable = std::string(kFolderVariable) + "=" + folder.string();
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const char* arguments[] = {"resume_test", "--gtest_filter=ResumeChild.Runs", "--gtest_brief=1", nullptr};
+    const char* environment[] = {variable.c_str(), nullptr};
+    ::execve("/proc/self/exe", const_cast<char**>(arguments), const_cast<char**>(environment));
+    ::_exit(127);
+  }
+  const auto end = std::chrono::steady_clock::now() + delay;
+  int status = 0;
+  while (::waitpid(child, &status, WNOHANG) == 0) {
+    if (std::chrono::steady_clock::now() < end) {
+      std::this_thread::sleep_for(std::chrono::microseconds(200));
+      continue;
+    }
+    ::kill(child, SIGKILL);
+    ::waitpid(child, &status, 0);
+    break;
+  }
+  EXPECT_TRUE(WIFSIGNALED(status) ? WTERMSIG(status) == SIGKILL : WEXITSTATUS(status) == 0) << "status " << status;
+  return !WIFSIGNALED(status);
+}
+
+TEST(Resume, KilledAtAnyMomentEndsWithTheSameBits) {
+  const Checkpoint& want = left_alone();
+  const TempFolder timing;
+  const auto began = std::chrono::steady_clock::now();
+  ASSERT_TRUE(run_child(timing.path(), std::chrono::seconds(60)));
+  const auto whole = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - began);
+  EXPECT_EQ(difference(load_checkpoint(timing.path()), want), "");
+
+  int kills = 0, in_the_middle = 0;
+  for (int run = 0; run < 6; ++run) {
+    const TempFolder folder;
+    bool done = false;
+    for (int attempt = 0; !done && attempt < 40; ++attempt) {
+      // Between 10% and 60% of a run's time, so that most runs are killed more than once.
+      const double share = 0.1 + 0.5 * uniform(random_word(17, static_cast<std::uint64_t>(run * 64 + attempt), 0, 0));
+      const auto delay =
+          std::chrono::microseconds(static_cast<std::int64_t>(share * static_cast<double>(whole.count())));
+      done = run_child(folder.path(), attempt < 30 ? delay : std::chrono::microseconds(60'000'000));
+      kills += !done;
+      if (!done && fs::exists(folder / "checkpoint.json")) {
+        const Checkpoint left = load_checkpoint(folder.path());  // whole, whenever the kill came
+        in_the_middle += left.step > 0 && left.step < want.step;
+      }
+    }
+    ASSERT_TRUE(done);
+    EXPECT_EQ(difference(load_checkpoint(folder.path()), want), "") << "run " << run;
+    EXPECT_EQ(folder.entries(), 2) << "a resumed run cleans up what a kill left";
+  }
+  EXPECT_GE(kills, 6);
+  EXPECT_GE(in_the_middle, 4);
+}
+
+struct Interrupted : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// A checkpoint in the middle of the third epoch.
+Checkpoint halfway() {
+  const TempFolder folder;
+  const auto backend = make_backend("cpu", nullptr, 1);
+  Trainer trainer = make_trainer(*backend);
+  FitOptions options = options_for(folder.path());
+  options.on_step = [](const StepReport& report, const LossReport&) {
+    if (report.state.step == 41) throw Interrupted("as if killed");
+  };
+  EXPECT_THROW(trainer.fit(samples(), options), Interrupted);
+  return load_checkpoint(folder.path());
+}
+
+std::string difference_when_resumed_from(const Checkpoint& from) {
+  const auto backend = make_backend("cpu", nullptr, 1);
+  Trainer trainer = make_trainer(*backend);
+  trainer.restore(from);
+  trainer.fit(samples(), options_for({}));
+  return difference(trainer.snapshot(), left_alone());
+}
+
+TEST(Resume, EveryPieceOfTheStateCounts) {
+  const Checkpoint good = halfway();
+  ASSERT_EQ(good.at.epoch, 2);
+  ASSERT_GT(good.at.position, 0);
+  ASSERT_GT(good.totals.count, 0);
+  EXPECT_EQ(difference_when_resumed_from(good), "");
+
+  const auto broken = [&](const char* what, const std::function<void(Checkpoint&)>& change) {
+    Checkpoint bad = good;
+    change(bad);
+    EXPECT_NE(difference_when_resumed_from(bad), "") << "leaving out " << what << " was not noticed";
+  };
+  const auto clear = [](const std::string& ending) {
+    return [ending](Checkpoint& c) {
+      for (auto& [name, array] : c.tensors.tensors)
+        if (name.ends_with(ending)) array = Array(DType::f32, array.shape());
+    };
+  };
+  broken("the first moments", clear(".state0"));
+  broken("the second moments", clear(".state1"));
+  broken("the biases", clear(".bias"));
+  broken("the step", [](Checkpoint& c) { c.step = 0; });
+  broken("the skipped steps", [](Checkpoint& c) { c.skipped = 1; });
+  broken("the position", [](Checkpoint& c) { c.at.position = 0; });
+  broken("the epoch", [](Checkpoint& c) { c.at.epoch = 1; });
+  broken("the running sums", [](Checkpoint& c) { c.totals = {}; });
+  broken("the history", [](Checkpoint& c) { c.history.clear(); });
+}
+
+}  // namespace
+}  // namespace fuselage
