@@ -111,13 +111,10 @@ LossReport LossRunner::run_softmax(const loss::SoftmaxCrossEntropy& loss, const 
       class_weight_[static_cast<std::size_t>(c)] = *address<float>(b.class_weight, 0, c);
     class_weight = class_weight_.data();
   }
-  SoftmaxPass pass{&b,
-                   loss.label_smoothing,
-                   loss.ignore_index.has_value(),
-                   loss.ignore_index.value_or(0),
-                   class_weight,
-                   stores_past_caches(b),
-                   1,
+  const bool plain_rows = is_label(b.target.dtype) && !b.weight && !b.mask && !b.class_weight && !loss.ignore_index &&
+                          !(b.reduction == Reduction::none && b.upstream && b.upstream.size() > 1);
+  SoftmaxPass pass{&b,           loss.label_smoothing, loss.ignore_index.has_value(), loss.ignore_index.value_or(0),
+                   class_weight, plain_rows,           stores_past_caches(b),         1,
                    value_.data()};
   const bool weighed = needs_weight_sum(b, pass.has_ignore_index);
   const double weight_sum = weighed ? row_weight_sum(pass) : static_cast<double>(rows);

@@ -150,7 +150,12 @@ struct Simd<HWY_NAMESPACE::Vec> {
   FUSELAGE_HD static void scatter(Vec x, T* p, std::int64_t stride) {
     alignas(64) float lane[kWidth];
     HWY_NAMESPACE::store(x, lane);
-    for (int i = 0; i < kWidth; ++i) p[i * stride] = from_float<T>(lane[i]);
+    for (int i = 0; i < kWidth; ++i) {
+      if constexpr (sizeof(T) == 4)
+        p[i * stride] = lane[i];
+      else
+        p[i * stride] = from_float<T>(lane[i]);
+    }
   }
   /// The canonical sum of 256 lanes; `lane` is overwritten.
   FUSELAGE_HD static float add(Vec* lane) {

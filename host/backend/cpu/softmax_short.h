@@ -42,6 +42,33 @@ FUSELAGE_HD void gather_rows(const SoftmaxPass& pass, std::int64_t first, int ro
   }
 }
 
+/// The same for a whole block of rows that have labels and nothing else to look at, which is what training sees.
+template <class V, class I>
+FUSELAGE_HD void gather_labels(const SoftmaxPass& pass, const I* labels, std::int64_t stride, ShortRows<V>& in) {
+  const std::int64_t classes = pass.batch->prediction.cols;
+  for (int i = 0; i < ShortRows<V>::kWidth; ++i) {
+    const I label = labels[i * stride];
+    const bool good = label >= 0 && static_cast<std::uint64_t>(label) < static_cast<std::uint64_t>(classes);
+    in.keep[i] = good ? 1.0f : 0.0f;
+    in.label[i] = good ? static_cast<float>(label) : -1.0f;
+    in.bad[i] = !good;
+    in.weight[i] = in.label_class_weight[i] = 1;
+    in.scale[i] = pass.scale;
+  }
+}
+
+template <class V>
+FUSELAGE_HD void gather_plain_rows(const SoftmaxPass& pass, std::int64_t first, ShortRows<V>& in) {
+  const ConstView& t = pass.batch->target;
+  switch (t.dtype) {
+    case DType::u8: return gather_labels(pass, address<std::uint8_t>(t, first, 0), t.row_stride, in);
+    case DType::i8: return gather_labels(pass, address<std::int8_t>(t, first, 0), t.row_stride, in);
+    case DType::i16: return gather_labels(pass, address<std::int16_t>(t, first, 0), t.row_stride, in);
+    case DType::i32: return gather_labels(pass, address<std::int32_t>(t, first, 0), t.row_stride, in);
+    default: return gather_labels(pass, address<std::int64_t>(t, first, 0), t.row_stride, in);
+  }
+}
+
 /// The rank of the label in every lane, and for dense targets the label itself: the first of the largest targets.
 template <class V>
 FUSELAGE_HD V short_rank(const V* x, const ShortRows<V>& in, int classes, bool dense) {
@@ -73,11 +100,14 @@ FUSELAGE_HD void softmax_short_block(const SoftmaxPass& pass, std::int64_t first
   const V keep_share = V(static_cast<float>(1 - pass.label_smoothing));
   const V even = V(static_cast<float>(pass.label_smoothing / static_cast<double>(classes)));
   ShortRows<V> in;
-  gather_rows(pass, first, rows, dense, in);
+  const bool full = rows == S::kWidth;
+  if (pass.plain_rows && full)
+    gather_plain_rows(pass, first, in);
+  else
+    gather_rows(pass, first, rows, dense, in);
 
   V x[kShortRow], term[kShortRow];
   V max = V(-__builtin_inff());
-  const bool full = rows == S::kWidth;
   for (int c = 0; c < classes; ++c) {
     if (full) {
       x[c] = S::gather(address<T>(b.prediction, first, c), b.prediction.row_stride);

@@ -35,6 +35,7 @@ struct SoftmaxPass {
   bool has_ignore_index;
   std::int64_t ignore_index;
   const float* class_weight;  ///< packed [cols], or null
+  bool plain_rows;            ///< labels, and no weight, mask or upstream gradient for each row
   bool streaming;
   float scale;
   double* value;
