@@ -1,7 +1,7 @@
 # Counting for scripts/test: checks of its own, and what ctest and GoogleTest wrote. Sourced after setup.sh.
 passed=0 failed=0 skipped=0
 
-# check NAME COMMAND...: one check, by its exit code.
+# check NAME COMMAND...: one check, by its exit code, which it also returns.
 check() {
   local name=$1 output
   shift
@@ -11,11 +11,12 @@ check() {
     failed=$((failed + 1))
     say "FAILED $name"
     printf '%s\n' "$output" | tail -n 60 | sed 's/^/  /' >&2
+    return 1
   fi
 }
 
 build_sanitizers() {
-  quietly configure-sanitizers cmake -S "$root" --preset asan &&
+  quietly configure-sanitizers cmake -S "$root" -B "$asan" --preset asan &&
     quietly build-sanitizers ninja -C "$asan" -j "$jobs" -k 20 sanitizer_tests
 }
 
