@@ -8,6 +8,9 @@
 
 namespace fuselage::kernels {
 
+/// What the compiler was told to compile for.
+inline constexpr int kArchitectures[] = {__CUDA_ARCH_LIST__};
+
 /// The dynamic shared memory of the block, 16-byte aligned.
 template <class T>
 __device__ __forceinline__ T* dynamic_shared() {

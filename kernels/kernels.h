@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "fuselage/activations.h"
 #include "fuselage/batch.h"
@@ -25,6 +26,11 @@ struct Limits {
 const Limits& limits();
 /// For the whole process; not while another thread launches.
 void set_limits(const Limits& limits);
+
+/// The architectures that the kernels were compiled for, such as 900 for sm_90.
+std::span<const int> architectures();
+/// Why the current device cannot run the kernels; null where it can.
+const char* refused_by_device();
 
 /// Bytes of the counters that passes share; they must be zero before the first pass, and passes leave them zero.
 inline constexpr std::size_t kCounterBytes = 256;

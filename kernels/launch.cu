@@ -9,10 +9,23 @@ namespace {
 
 Limits current_limits;
 
+// budget: probe_kernel registers<=16 spills=0
+__global__ void probe_kernel() {}
+
 }  // namespace
 
 const Limits& limits() { return current_limits; }
 void set_limits(const Limits& l) { current_limits = l; }
+
+std::span<const int> architectures() { return kArchitectures; }
+
+const char* refused_by_device() {
+  cudaFuncAttributes attributes{};
+  const cudaError_t status = cudaFuncGetAttributes(&attributes, reinterpret_cast<const void*>(probe_kernel));
+  if (status == cudaSuccess) return nullptr;
+  cudaGetLastError();
+  return cudaGetErrorString(status);
+}
 
 void check(cudaError_t status, const char* name, std::source_location where) {
   if (status == cudaSuccess) return;

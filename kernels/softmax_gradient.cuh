@@ -20,7 +20,7 @@ struct Most {
 /// Looks at the targets of chunk `c`.
 template <class T, int V>
 __device__ __forceinline__ void most_of_chunk(const SoftmaxArgs& a, std::int64_t r, std::int64_t c, Most& most) {
-  for_each_group<V>(chunk_length(a.cols, c), [&](int, int i, int live) {
+  for_each_group<V, 1>(chunk_length(a.cols, c), [&](int, int i, int live) {
     float t[V];
     load_targets<V, T>(a, r, c * kChunk + i, live, t);
 #pragma unroll
@@ -34,7 +34,7 @@ template <int V, class T>
 __device__ __forceinline__ unsigned rank_in_chunk(const SoftmaxArgs& a, const RowView<T>& row, std::int64_t c,
                                                   float x_label, std::int64_t label) {
   unsigned before = 0;
-  for_each_group<V>(chunk_length(a.cols, c), [&](int, int i, int live) {
+  for_each_group<V, 1>(chunk_length(a.cols, c), [&](int, int i, int live) {
     float x[V];
     load_logits(row, c * kChunk + i, live, x);
 #pragma unroll
@@ -65,7 +65,7 @@ __device__ __forceinline__ unsigned gradient_chunk(const SoftmaxArgs& a, const S
   const float factor = static_cast<float>(g.sum_scale * rebase * g.scale), least = softmax_least(factor);
   T* out = static_cast<T*>(a.gradient.data) + row.row * a.gradient.row_stride + first * a.gradient.col_stride;
   unsigned nonfinite = 0;
-  for_each_group<V>(n, [&](int, int i, int live) {
+  for_each_group<V, kSoft ? 1 : 2>(n, [&](int, int i, int live) {
     float x[V] = {}, y[V] = {}, q[V] = {};
     if (terms) load_raw<V>(terms + first + i, y);
     if (kSoft || !terms) load_logits(row, first + i, live, x);

@@ -10,6 +10,15 @@ namespace fuselage::kernels {
 inline constexpr int kRowWarps = 4;    ///< warps of a block where each has a row of its own
 inline constexpr int kBlockWarps = 8;  ///< the most warps of a block that works on one row
 
+template <bool kWarpTeam>
+inline constexpr int kTeamThreads = kWarp*(kWarpTeam ? kRowWarps : kBlockWarps);
+/// Blocks that a multiprocessor holds: 512 threads of 128 registers, but where V = 1 meets soft coefficients, which
+/// would spill.
+template <int V, bool kSoft, bool kWarpTeam>
+inline constexpr int kTeamBlocks = kWarpTeam          ? 4
+                                   : (kSoft&& V == 1) ? 1
+                                                      : 2;
+
 /// What a team's leader tells the others of its row.
 struct RowState {
   RowGradient gradient;
@@ -110,7 +119,7 @@ __device__ void leave_out_row(const SoftmaxArgs& a, std::int64_t r, int thread, 
 }
 
 template <class T, int V, bool kSoft, bool kWarpTeam>
-__global__ void __launch_bounds__(kWarp*(kWarpTeam ? kRowWarps : kBlockWarps), kWarpTeam ? 4 : 2)
+__global__ void __launch_bounds__(kTeamThreads<kWarpTeam>, kTeamBlocks<V, kSoft, kWarpTeam>)
     softmax_long_kernel(const __grid_constant__ SoftmaxArgs a) {
   __shared__ RowState states[kWarpTeam ? kRowWarps : 1];
   const int teams = kWarpTeam ? kRowWarps : 1, team = kWarpTeam ? warp_id() : 0;

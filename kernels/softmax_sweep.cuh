@@ -17,11 +17,11 @@ struct RowView {
 /// Calls f(j, i, live) for this thread's groups of a chunk of n elements: the group starts at i, `live` of it exist,
 /// and it belongs to the lane sums from j V on. Whole tiles have a loop of their own, without a test between their
 /// loads.
-template <int V, class F>
+template <int V, int kUnroll, class F>
 __device__ __forceinline__ void for_each_group(int n, F&& f) {
   constexpr int J = kLanesOfThread / V;
   int base = 0;
-#pragma unroll 2
+#pragma unroll kUnroll
   for (; base + kLanes <= n; base += kLanes) {
 #pragma unroll
     for (int j = 0; j < J; ++j) f(j, base + (j * kWarp + lane_id()) * V, V);
@@ -90,7 +90,7 @@ __device__ __forceinline__ ChunkStore sweep_chunk(const SoftmaxArgs& a, const Sm
   const std::int64_t first = c * kChunk;
   const int n = chunk_length(a.cols, c);
   ChunkStore out;
-  for_each_group<V>(n, [&](int, int i, int live) {
+  for_each_group<V, 2>(n, [&](int, int i, int live) {
     float x[V];
     load_logits(row, first + i, live, x);
 #pragma unroll
@@ -101,7 +101,7 @@ __device__ __forceinline__ ChunkStore sweep_chunk(const SoftmaxArgs& a, const Sm
   out.base = softmax_base(out.part.max);
   const float anchor = softmax_anchor(out.part.max);
   float sum[kLanesOfThread] = {}, q_sum[kSoft ? kLanesOfThread : 1] = {}, q_gap[kSoft ? kLanesOfThread : 1] = {};
-  for_each_group<V>(n, [&](int j, int i, int live) {
+  for_each_group<V, kSoft ? 1 : 2>(n, [&](int j, int i, int live) {
     float x[V], q[V] = {};
     load_logits(row, first + i, live, x);
     if constexpr (kSoft) load_coefficients<V, T>(a, share, row.row, first + i, live, q);

@@ -96,7 +96,9 @@ std::string angle_breach(std::string_view path, const std::string& name) {
     return "includes <" + name + ">; public headers include the standard library and each other";
   if (path.starts_with("host/reference/") && !is_standard(name))
     return "includes <" + name + ">; the reference knows the standard library alone";
-  if (path.starts_with("host/") && is_cuda(name)) return "includes <" + name + ">; CUDA belongs to kernels/";
+  const bool cuda_backend = path.starts_with("host/backend/cuda_backend") || path.starts_with("host/backend/cuda/");
+  if (path.starts_with("host/") && !cuda_backend && is_cuda(name))
+    return "includes <" + name + ">; CUDA belongs to kernels/ and the CUDA backend";
   return {};
 }
 
