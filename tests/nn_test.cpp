@@ -112,8 +112,9 @@ TEST(Nn, InitialWeightsHaveTheirDistributions) {
     Sequential model(*backend, {300, {{200, "relu"}, {300}}, init, 4}, 0);
     for (const TensorPlace& tensor : model.tensors()) {
       const float* values = model.values() + tensor.offset;
-      double sum = 0, square = 0, largest = 0;
+      double sum = 0, square = 0, largest = 0, neighbours = 0;
       for (std::int64_t i = 0; i < tensor.size; ++i) {
+        if (i % 2 == 1) neighbours += double{values[i]} * values[i - 1];
         sum += values[i], square += double{values[i]} * values[i];
         largest = std::max(largest, std::fabs(double{values[i]}));
       }
@@ -125,6 +126,8 @@ TEST(Nn, InitialWeightsHaveTheirDistributions) {
       const double variance = init == Init::he ? 2 / in : 2 / (in + out);
       EXPECT_NEAR(square / n / variance, 1, 0.03) << tensor.name;  // 60,000 samples: 5 standard errors
       EXPECT_NEAR(sum / n, 0, 5 * std::sqrt(variance / n)) << tensor.name;
+      // Neighbours come from one block of random words, and are independent all the same.
+      EXPECT_NEAR(neighbours / variance, 0, 5 * std::sqrt(n / 2)) << tensor.name;
       if (init == Init::xavier) {
         EXPECT_LE(largest, std::sqrt(6 / (in + out)) * (1 + 1e-7));
       } else {

@@ -108,12 +108,13 @@ void prepare_folder(const fs::path& folder) {
 }
 
 std::string final_json(const Trainer& trainer, const train::RunFile& run, const std::vector<std::string>& metrics,
-                       std::string_view device, double seconds) {
+                       std::string_view device, const std::string& why, double seconds) {
   Json json = Json::object();
   if (!trainer.history().empty()) json = Json::parse(train::epoch_json(trainer.history().back(), metrics));
   for (const char* key : {"epoch", "seconds"}) json.erase(key);
   json["epochs"] = trainer.history().size();
   json["device"] = device;
+  json["device_reason"] = why;
   json["seconds"] = seconds;
   json["out"] = run.train.out;
   return json.dump();
@@ -166,7 +167,7 @@ void train_run(const TrainArguments& arguments, int& exit_code) {
     progress.note("stopped: a gradient is not finite; the checkpoint is the last good one");
   }
   if (arguments.json)
-    fmt::print("{}\n", final_json(trainer, run, settings.metrics, backend->device(), now() - began));
+    fmt::print("{}\n", final_json(trainer, run, settings.metrics, backend->device(), why, now() - began));
   else
     progress.note(fmt::format("{:.1f} s; curves in {}", now() - began, (out / "report.html").string()));
 }
