@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <memory>
 
 #include "host/cli/json_output.h"
@@ -23,6 +24,8 @@ struct Options {
   bool quick = false, json = false;
 };
 
+std::int64_t free_bytes() { return std::int64_t{sysconf(_SC_AVPHYS_PAGES)} * sysconf(_SC_PAGESIZE); }
+
 struct Bench {
   Backend& backend;
   std::int64_t elements;
@@ -31,7 +34,11 @@ struct Bench {
   Json rows = Json::array();
   bool print_rows;
 
-  int copies(double bytes) const { return validate::copies_beyond_cache(bytes, cache); }
+  /// Fewer than no cache would hold where they would take more than a quarter of the memory.
+  int copies(double bytes) const {
+    const int wanted = validate::copies_beyond_cache(bytes, cache);
+    return std::clamp(static_cast<int>(static_cast<double>(free_bytes()) / 4 / bytes), 1, wanted);
+  }
 
   void add(std::string_view family, std::string_view name, DType type, Workload& workload) {
     const double seconds = validate::median_seconds(backend, workload, repetitions);
@@ -50,7 +57,8 @@ struct Bench {
   }
 
   void copy() {
-    const auto workload = validate::copy_workload(backend, elements * 4);
+    const std::int64_t beyond = std::min(static_cast<std::int64_t>(cache), free_bytes() / 8);
+    const auto workload = validate::copy_workload(backend, std::max(elements * 4, beyond));
     copy_rate = workload->bytes() / validate::median_seconds(backend, *workload, 2 * repetitions) * 1e-9;
   }
 
@@ -80,8 +88,7 @@ struct Bench {
 /// Elements of a workload: 2^24, fewer where the largest (fp32 Adam, 16 bytes each) would take a quarter of the memory.
 std::int64_t elements_for(const Options& options) {
   std::int64_t n = options.quick ? std::int64_t{1} << 20 : std::int64_t{1} << 24;
-  const std::int64_t free = sysconf(_SC_AVPHYS_PAGES) * sysconf(_SC_PAGESIZE);
-  while (n > 1 << 18 && n * 64 > free) n /= 2;
+  while (n > 1 << 18 && n * 64 > free_bytes()) n /= 2;
   return n;
 }
 

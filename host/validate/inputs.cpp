@@ -105,12 +105,12 @@ double target_of(Decision decision, double u, std::int64_t i) {
 double prediction_of(Decision decision, double u, std::int64_t i, double target) {
   const double near_end = std::pow(u, 8), centred = u - 0.5;
   switch (decision) {
-    case Decision::probability: return i % 16 == 0 ? near_end : i % 16 == 1 ? 1 - near_end : u;
-    case Decision::logit: return centred * (i % 16 == 0 ? 80 : i % 16 == 1 ? 300 : 8);
+    case Decision::probability: return i % 16 == 3 ? near_end : i % 16 == 5 ? 1 - near_end : u;
+    case Decision::logit: return centred * (i % 16 == 3 ? 80 : i % 16 == 5 ? 300 : 8);
     case Decision::sign: return centred * 4;
     case Decision::none: break;
   }
-  return i % 16 == 0 ? target : centred * (i % 16 == 1 ? 2000 : 8);
+  return i % 16 == 3 ? target : centred * (i % 16 == 5 ? 2000 : 8);
 }
 
 /// Rows of logits: moderate, wide, so wide that tails vanish, far from zero, all equal.

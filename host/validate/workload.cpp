@@ -9,6 +9,8 @@
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <map>
+#include <utility>
 
 #include "fuselage/core/rng.h"
 #include "host/validate/problem.h"
@@ -16,15 +18,24 @@
 namespace fuselage::validate {
 namespace {
 
-/// Numbers in (0, 1): right for predictions of every loss, targets of most, parameters and gradients. One block of
-/// noise is repeated.
-Buffer noise(Backend& backend, DType type, std::int64_t n, std::uint32_t stream) {
-  constexpr std::int64_t kBlock = 1 << 16;
-  Array block(DType::f32, {std::min(n, kBlock)});
+constexpr std::int64_t kBlock = 1 << 16;
+
+/// A block of numbers in (0, 1): right for predictions of every loss, targets of most, parameters and gradients. Made
+/// once for each type, and for even and odd streams.
+const Array& noise_block(DType type, std::uint32_t stream) {
+  static std::map<std::pair<DType, std::uint32_t>, Array> blocks;
+  const auto [at, added] = blocks.try_emplace({type, stream % 2});
+  if (!added) return at->second;
+  Array block(DType::f32, {kBlock});
   const auto values = block.as<float>();
   for (std::size_t i = 0; i < values.size(); ++i)
-    values[i] = 0.01f + 0.98f * uniform(random_word(1, i, stream_of(RandomUse::synthetic, stream), 0));
-  const Array stored = converted(block, type);
+    values[i] = 0.01f + 0.98f * uniform(random_word(1, i, stream_of(RandomUse::synthetic, stream % 2), 0));
+  return at->second = converted(block, type);
+}
+
+/// `n` elements of repeated noise.
+Buffer noise(Backend& backend, DType type, std::int64_t n, std::uint32_t stream) {
+  const Array& stored = noise_block(type, stream);
   const auto element = static_cast<std::int64_t>(size_of(type));
   Buffer buffer(backend, static_cast<std::size_t>(std::max<std::int64_t>(n * element, 1)));
   for (std::int64_t at = 0; at < n; at += kBlock)
