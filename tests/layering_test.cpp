@@ -79,6 +79,7 @@ TEST_P(PlantedBreach, IsFound) {
                               {"host/data/atomic_file.h", ""},
                               {"host/train/judge.h", ""},
                               {"host/cli/verbs.h", ""},
+                              {"host/backend/cuda/runtime.h", ""},
                               {"examples/ten_lines/help.h", ""}};
   std::erase_if(tree, [&](const Source& source) { return source.path == planted.path; });
   tree.push_back({planted.path, planted.text});
@@ -99,6 +100,7 @@ constexpr Planted kPlanted[] = {
     {"host/backend/cuda_backend.cpp", "#include \"kernels/kernels.h\"\n", ""},
     {"host/backend/cuda_backend_memory.cpp", "#include \"kernels/kernels.h\"\n", ""},
     {"host/backend/cuda/products.cpp", "#include <cublasLt.h>\n", ""},
+    {"host/backend/cuda/products.cpp", "#include <cublasLt.h>\n#include \"host/backend/cuda/runtime.h\"\n", ""},
     {"host/train/judge.cpp", "#include \"host/reference/reference.h\"\n#include \"host/data/atomic_file.h\"\n", ""},
     {"kernels/launch.cuh", "#include <cuda_runtime.h>\nkernel<<<1, 2>>>();\n", ""},
     {"include/fuselage/core/hd.h", "#if defined(__CUDACC__)\n#define FUSELAGE_HD\n#endif\n", ""},

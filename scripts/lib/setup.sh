@@ -114,7 +114,11 @@ build() { quietly build ninja -C "$release" -j "$jobs" "$@"; }
 
 # The program with the CPU backend: usable before anything of CUDA is compiled.
 build_cpu_program() {
-  if [ "$(cached FUSELAGE_CUDA)" != AUTO ]; then configure OFF; fi
+  if [ "$(cached FUSELAGE_CUDA)" = AUTO ]; then
+    build fuselage_cli && return 0
+    say "Trying again without CUDA."
+  fi
+  configure OFF
   build fuselage_cli
 }
 

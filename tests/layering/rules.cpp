@@ -73,6 +73,7 @@ bool host_may(std::string_view path, std::string_view header) {
   if (mine == "reference") return header.starts_with("host/reference/");
   if (header.starts_with("include/fuselage/cuda/")) return false;
   const int theirs = layer_of(header);
+  if (header.starts_with("host/backend/cuda/") && !path.starts_with("host/backend/cuda")) return false;
   if (mine == "backend") return header.starts_with("host/backend/") || (theirs >= 0 && theirs <= 3);
   if (theirs >= 0) return true;
   if (!header.starts_with("host/")) return false;
