@@ -11,6 +11,13 @@ namespace fuselage::kernels {
 /// What the compiler was told to compile for.
 inline constexpr int kArchitectures[] = {__CUDA_ARCH_LIST__};
 
+/// A variable of the block in shared memory, one for each place that calls this: auto& x = shared<T>([] {});
+template <class T, class Place>
+__device__ __forceinline__ T& shared(Place) {
+  __shared__ T variable;
+  return variable;
+}
+
 /// The dynamic shared memory of the block, 16-byte aligned.
 template <class T>
 __device__ __forceinline__ T* dynamic_shared() {

@@ -47,7 +47,7 @@ __device__ __forceinline__ S add_warp_lanes(S (&sums)[kLanesOfThread]) {
 /// the first warp.
 template <class Get>
 __device__ double block_sequence(std::int64_t n, Get&& get) {
-  __shared__ double lanes[kLanes];
+  auto& lanes = shared<double[kLanes]>([] {});
   __syncthreads();  // the last call's lanes were read
   for (int l = static_cast<int>(threadIdx.x); l < kLanes; l += static_cast<int>(blockDim.x)) {
     double sum = 0;
@@ -80,7 +80,7 @@ __device__ __forceinline__ I warp_count(I x) {
 /// Whether this block is the last one to get here, so that it sees what all blocks wrote. All threads of all blocks
 /// call it, once in a launch; `ticket` is zero before and after.
 __device__ __forceinline__ bool last_block(unsigned* ticket) {
-  __shared__ bool last;
+  auto& last = shared<bool>([] {});
   __syncthreads();
   if (threadIdx.x == 0) {
     __threadfence();

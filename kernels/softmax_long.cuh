@@ -121,7 +121,7 @@ __device__ void leave_out_row(const SoftmaxArgs& a, std::int64_t r, int thread, 
 template <class T, int V, bool kSoft, bool kWarpTeam>
 __global__ void __launch_bounds__(kTeamThreads<kWarpTeam>, kTeamBlocks<V, kSoft, kWarpTeam>)
     softmax_long_kernel(const __grid_constant__ SoftmaxArgs a) {
-  __shared__ RowState states[kWarpTeam ? kRowWarps : 1];
+  auto& states = shared<RowState[kWarpTeam ? kRowWarps : 1]>([] {});
   const int teams = kWarpTeam ? kRowWarps : 1, team = kWarpTeam ? warp_id() : 0;
   const int warp = kWarpTeam ? 0 : warp_id(), warps = kWarpTeam ? 1 : warps_of_block();
   const int thread = warp * kWarp + lane_id();

@@ -116,7 +116,7 @@ __device__ __forceinline__ void short_row(const SoftmaxArgs& a, float pass, cons
 
 template <class T, bool kSoft>
 __global__ void __launch_bounds__(kShortThreads) softmax_short_kernel(const __grid_constant__ SoftmaxArgs a) {
-  __shared__ float logits[kShortThreads * (kShortRow + 1)];
+  auto& logits = shared<float[kShortThreads * (kShortRow + 1)]>([] {});
   const int cols = static_cast<int>(a.cols), pitch = cols | 1;  // odd: a column's elements lie in different banks
   const float pass = pass_scale(a.options, a.counters);
   const Smoothing share = smoothing(a);
