@@ -36,20 +36,27 @@ __device__ __forceinline__ void load_raw(const T* p, T (&x)[N]) {
   }
 }
 
+/// Four bytes of an array.
+template <int N, class T>
+__device__ __forceinline__ unsigned word_of(const T (&x)[N], int i) {
+  if constexpr (sizeof(T) == 4)
+    return static_cast<unsigned>(bits(x[i]));
+  else
+    return x[2 * i].bits | static_cast<unsigned>(x[2 * i + 1].bits) << 16;
+}
+
+/// Writes N elements to global memory aligned to min(16, N sizeof(T)) bytes. The intrinsic is one instruction: a plain
+/// assignment of 16 bytes is taken apart by the optimizer, and not always put together again.
 template <int N, class T>
 __device__ __forceinline__ void store_raw(const T (&x)[N], T* p) {
   constexpr int kBytes = N * static_cast<int>(sizeof(T));
   if constexpr (kBytes % 16 == 0) {
 #pragma unroll
-    for (int i = 0; i < kBytes / 16; ++i) {
-      uint4 word;
-      memcpy(&word, reinterpret_cast<const char*>(x) + 16 * i, 16);
-      reinterpret_cast<uint4*>(p)[i] = word;
-    }
+    for (int i = 0; i < kBytes / 16; ++i)
+      __stcg(reinterpret_cast<uint4*>(p) + i,
+             make_uint4(word_of(x, 4 * i), word_of(x, 4 * i + 1), word_of(x, 4 * i + 2), word_of(x, 4 * i + 3)));
   } else if constexpr (kBytes == 8) {
-    uint2 word;
-    memcpy(&word, x, 8);
-    *reinterpret_cast<uint2*>(p) = word;
+    __stcg(reinterpret_cast<uint2*>(p), make_uint2(word_of(x, 0), word_of(x, 1)));
   } else {
     static_assert(N == 1);
     *p = x[0];

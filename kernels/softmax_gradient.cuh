@@ -47,11 +47,11 @@ __device__ __forceinline__ unsigned rank_in_chunk(const SoftmaxArgs& a, const Ro
 struct RowGradient {
   double sum_scale, scale;  ///< sum of the coefficients / sum of the terms; gradient scale
   SoftmaxBase<float> base;
-  float row_scale, sum, at_max, max;
+  float row_scale, sum, at_peak, peak;
   float at_label;  ///< the gradient of the label's own element
 };
 
-/// The gradient of chunk `c`: term * factor - s q, where x is the row's maximum s (A - q) - s A (1 - p), and the
+/// The gradient of chunk `c`: term * factor - s q, where x is the row's peak s (A - q) - s A (1 - p), and the
 /// label's own. Gives back how many elements are not finite.
 template <class T, int V, bool kSoft>
 __device__ __forceinline__ unsigned gradient_chunk(const SoftmaxArgs& a, const Smoothing& share, const RowView<T>& row,
@@ -76,7 +76,7 @@ __device__ __forceinline__ unsigned gradient_chunk(const SoftmaxArgs& a, const S
       y[v] = softmax_scaled(terms ? y[v] : softmax_term(x[v], base), factor, least);
       if constexpr (kSoft) {
         const float soft = fma(-g.row_scale, q[v], y[v]);
-        y[v] = select(x[v] == g.max, fma(g.row_scale, g.sum - q[v], -g.at_max), soft);
+        y[v] = select(x[v] == g.peak, fma(g.row_scale, g.sum - q[v], -g.at_peak), soft);
       }
       if (i + v == label_at) y[v] = g.at_label;
       nonfinite += !(abs(y[v]) < finite_limit<T>());

@@ -57,13 +57,13 @@ __device__ void close_row(const SoftmaxArgs& a, const Smoothing& share, const Ro
 
   const double sum = target.label_weight + sums.q;
   RowGradient& g = state.gradient;
-  g.max = static_cast<float>(sums.max);
-  g.base = softmax_base(g.max);
+  g.peak = static_cast<float>(softmax_peak(sums));
+  g.base = softmax_base(static_cast<float>(sums.max));
   g.sum_scale = sum * sums.scale;
   g.scale = in.scale;
   g.row_scale = static_cast<float>(in.scale);
   g.sum = static_cast<float>(sum);
-  g.at_max = static_cast<float>(in.scale * sum * sums.complement);
+  g.at_peak = static_cast<float>(in.scale * sum * sums.complement);
   if (a.dense) return;
   const SoftmaxBase<float> base = chunks[in.label / kChunk].base;
   const double p = static_cast<double>(softmax_term(x_label, base)) * sums.scale * softmax_rebase(base, g.base);

@@ -100,13 +100,14 @@ __device__ __forceinline__ void short_row(const SoftmaxArgs& a, float pass, cons
   if (!a.gradient.data) return;
 
   const float scale = static_cast<float>(in.scale), sum = target.label_weight + q_sum;
-  const float factor = sum * row.scale * scale, least = softmax_least(factor), at_max = scale * sum * row.complement;
+  const float factor = sum * row.scale * scale, least = softmax_least(factor), at_peak = scale * sum * row.complement,
+              peak = softmax_peak(row);
   const float at_label = scale * softmax_label_gradient(row, target, x_label, term_label * row.scale);
   for (int c = 0; c < cols; ++c) {
     float g = softmax_scaled(softmax_term(x[c], base), factor, least);
     if constexpr (kSoft) {
       const float q = coefficient_at(a, share, r, c);
-      g = select(x[c] == max, fma(scale, sum - q, -at_max), fma(-scale, q, g));
+      g = select(x[c] == peak, fma(scale, sum - q, -at_peak), fma(-scale, q, g));
     }
     g = c == label ? at_label : g;
     counts.nonfinite += !(abs(g) < finite_limit<T>());

@@ -82,6 +82,18 @@ __device__ __forceinline__ void load_coefficients(const SoftmaxArgs& a, const Sm
       q[v] = softmax_coefficient(w ? w[(c + v) * a.class_weight.col_stride] : 1.0f, q[v], share.keep, share.even);
 }
 
+/// A group's terms, in shared memory.
+template <int V>
+__device__ __forceinline__ void put_terms(const float (&x)[V], float* terms) {
+  if constexpr (V == 1) {
+    *terms = x[0];
+  } else {
+#pragma unroll
+    for (int v = 0; v < V; v += 4)
+      *reinterpret_cast<float4*>(terms + v) = make_float4(x[v], x[v + 1], x[v + 2], x[v + 3]);
+  }
+}
+
 /// Sums up chunk `c`; the terms of the row go to `terms`, which has room for whole groups, where that is not null. All
 /// threads get the result.
 template <class T, int V, bool kSoft>
@@ -119,7 +131,7 @@ __device__ __forceinline__ ChunkStore sweep_chunk(const SoftmaxArgs& a, const Sm
         q_gap[k] = q_gap[k] + softmax_gap(q[v], anchor, logit);
       }
     }
-    if (terms) store_raw(x, terms + first + i);
+    if (terms) put_terms(x, terms + first + i);
   });
   out.part.ties = warp_count(out.part.ties);
   out.part.sum = add_warp_lanes<V>(sum);

@@ -75,12 +75,10 @@ class GradientScale {
       return {size * std::max(term, kSmallestNormal), 0};
     }
     if (r != last_row_) read_row(r);
-    // Softmax: p_c sum(q) - q_c. The first term is 0 from p_c < e^-86 on, and where it would be denormal. For the row's
-    // maximum with soft coefficients the difference is (sum(q) - q_c) - (1 - p_c) sum(q).
+    // Softmax: p_c sum(q) - q_c. The first term is 0 from p_c < e^-86 on, and where it would be denormal.
     const double q = coefficients_.empty() ? 0 : coefficients_[static_cast<std::size_t>(c)];
     const double of_p = std::abs(expected + factor * q), of_q = size * std::abs(q);
-    const double of_max = soft_ && input_.prediction[at] == max_ ? size * sum_ : 0;
-    return {std::max({of_p, of_q, of_max, size * kSmallestNormal}), std::max(size * sum_ * kTail, kSmallestNormal)};
+    return {std::max({of_p, of_q, size * kSmallestNormal}), std::max(size * sum_ * kTail, kSmallestNormal)};
   }
   /// What the value of row r may lose with the tail of its softmax.
   double flushed_value(std::int64_t r) {
@@ -103,12 +101,8 @@ class GradientScale {
     last_row_ = r;
     const auto label = input_.labels.empty() ? 0 : input_.labels[static_cast<std::size_t>(r)];
     coefficients_ = label >= 0 && label < problem_.cols() ? definition_.coefficients(r, input_) : std::vector<double>();
-    const auto begin = input_.prediction.begin() + r * problem_.cols();
-    max_ = *std::max_element(begin, begin + problem_.cols());
     sum_ = 0;
-    int parts = 0;
-    for (const double q : coefficients_) sum_ += std::abs(q), parts += q != 0;
-    soft_ = parts > 1;
+    for (const double q : coefficients_) sum_ += std::abs(q);
   }
 
   const LossProblem& problem_;
@@ -118,8 +112,7 @@ class GradientScale {
   double divisor_ = 1;
   std::int64_t last_row_ = -1;
   std::vector<double> coefficients_;
-  double sum_ = 0, max_ = 0;
-  bool soft_ = false;
+  double sum_ = 0;
 };
 
 void compare_gradient(const LossProblem& p, const reference::LossOutput& expected, const LossSolution& got,

@@ -120,24 +120,24 @@ FUSELAGE_HD SoftmaxChunkStore softmax_chunk(const T* x, const float* w, const fl
   return out;
 }
 
-/// The gradient of a chunk but for the label's element: term * factor - s q, and where x is the row's maximum
+/// The gradient of a chunk but for the label's element: term * factor - s q, and where x is the row's peak
 /// s (A - q) - s A (1 - p).
 struct ChunkGradient {
-  float factor, least, row_scale, sum, at_max, max;
+  float factor, least, row_scale, sum, at_peak, peak;
 };
 
 template <class V>
 struct ChunkGradientIn {
-  V factor, least, row_scale, sum, at_max, max;
+  V factor, least, row_scale, sum, at_peak, peak;
   FUSELAGE_HD explicit ChunkGradientIn(const ChunkGradient& g)
-      : factor(g.factor), least(g.least), row_scale(g.row_scale), sum(g.sum), at_max(g.at_max), max(g.max) {}
+      : factor(g.factor), least(g.least), row_scale(g.row_scale), sum(g.sum), at_peak(g.at_peak), peak(g.peak) {}
 
   template <bool kSoft>
   FUSELAGE_HD V operator()(V term, V x, V q) const {
     const V hard = softmax_scaled(term, factor, least);
     if constexpr (!kSoft) return hard;
     const V soft = fma(-row_scale, q, hard);
-    return select(x == max, fma(row_scale, sum - q, -at_max), soft);
+    return select(x == peak, fma(row_scale, sum - q, -at_peak), soft);
   }
 };
 
@@ -248,8 +248,8 @@ void softmax_long_row(const SoftmaxPass& pass, std::int64_t r, const RowInputs& 
   ChunkGradient gradient;
   gradient.row_scale = static_cast<float>(in.scale);
   gradient.sum = static_cast<float>(sum);
-  gradient.at_max = static_cast<float>(in.scale * sum * row.complement);
-  gradient.max = static_cast<float>(row.max);
+  gradient.at_peak = static_cast<float>(in.scale * sum * row.complement);
+  gradient.peak = static_cast<float>(softmax_peak(row));
   double label_gradient = 0;
   const bool in_place_layout = b.gradient.col_stride == 1;
   T* g = in_place_layout ? address<T>(b.gradient, r, 0) : reinterpret_cast<T*>(scratch.gradient);

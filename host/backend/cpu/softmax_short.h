@@ -162,14 +162,15 @@ FUSELAGE_HD void softmax_short_block(const SoftmaxPass& pass, std::int64_t first
   if (!b.gradient.data) return;
 
   const V sum = target.label_weight + q_sum;
-  const V factor = sum * row.scale * scale, least = softmax_least(factor), at_max = scale * sum * row.complement;
+  const V factor = sum * row.scale * scale, least = softmax_least(factor), at_peak = scale * sum * row.complement,
+          peak = softmax_peak(row);
   const V at_label = scale * softmax_label_gradient(row, target, x_label, term_label * row.scale);
   for (int c = 0; c < classes; ++c) {
     V g = softmax_scaled(term[c], factor, least);
     if constexpr (kSoft) {
       const V w = V(pass.class_weight ? pass.class_weight[c] : 1.0f), t = dense ? S::load(in.target[c]) : V(0);
       const V q = softmax_coefficient(w, t, keep_share, even);
-      g = select(x[c] == max, fma(scale, sum - q, -at_max), fma(-scale, q, g));
+      g = select(x[c] == peak, fma(scale, sum - q, -at_peak), fma(-scale, q, g));
     }
     g = select(kept, select(label == V(c), at_label, g), V(0));
     counts.nonfinite += count(!(abs(g) < V(finite_limit<T>())));

@@ -151,13 +151,20 @@ FUSELAGE_HD S softmax_value(const SoftmaxRow<S>& row, const SoftmaxTarget<S>& ta
   return fma(target.label_weight + row.q, excess, gap + row.q_gap);
 }
 
-/// The derivative by the label's logit: (A - a - b) - A (1 - p) for a maximum, A p - (a + b) otherwise, with A the sum
+/// The logit whose derivative is taken from 1 - p, as (A - q) - A (1 - p): the maximum, where its p is above 1/2. NaN,
+/// which equals no logit, elsewhere: there A p - q is the form that does not cancel.
+template <class S>
+FUSELAGE_HD S softmax_peak(const SoftmaxRow<S>& row) {
+  return select(row.complement < S(0.5), row.max, S(__builtin_nan("")));
+}
+
+/// The derivative by the label's logit: (A - a - b) - A (1 - p) for the peak, A p - (a + b) otherwise, with A the sum
 /// of all coefficients, a + b those of the label; `p` is the label's probability.
 template <class S>
 FUSELAGE_HD S softmax_label_gradient(const SoftmaxRow<S>& row, const SoftmaxTarget<S>& target, S x_label, S p) {
   const S sum = target.label_weight + row.q;
-  const S at_max = fma(-sum, row.complement, row.q - target.label_q);
-  return select(x_label == row.max, at_max, fma(sum, p, -(target.label_weight + target.label_q)));
+  const S at_peak = fma(-sum, row.complement, row.q - target.label_q);
+  return select(x_label == softmax_peak(row), at_peak, fma(sum, p, -(target.label_weight + target.label_q)));
 }
 
 /// Whether element c of a row stands before the label in the order by logit, larger first, then by index.
