@@ -121,7 +121,6 @@ constexpr double kCommonUlp = 4, kNarrowUlp = 1;
 // roundings that mostly cancel. bf16 and fp16: the rounding to storage, and an fp32 error that may tip it over.
 ErrorBudget loss_budget(std::string_view loss, DType type) {
   const double gradient = type == DType::f32 ? kCommonUlp : kNarrowUlp;
-  if (loss == "bce") return {8, gradient, "the bound 1 - clip is rounded to fp32 before its logarithm is taken"};
   if (loss == "softmax_cross_entropy" && type == DType::f32)
     return {kCommonUlp, 16, "sum(q) of a short row is up to 32 fp32 additions in a row"};
   return {kCommonUlp, gradient, {}};

@@ -31,7 +31,9 @@ struct Bce {
     const auto clips = low > zero;
     const auto under = clips & (y < low), over = clips & (y > high);
     const S p = select(under, low, select(over, high, y));
-    const S log_p = log(p), log_q = log1p(-p);  // NaN outside [0, 1], as the value of a mistake should be
+    // NaN outside [0, 1], as the value of a mistake should be. 1 - clip loses digits of clip, so what is clipped above
+    // takes its logarithms from clip itself.
+    const S log_p = select(over, log1p(-low), log(p)), log_q = select(over, log(low), log1p(-p));
     const auto floor_p = log_p < S(-100), floor_q = log_q < S(-100);
     const S rise = select(floor_q | (u == zero), zero, u / (S(1) - p)),
             fall = select(floor_p | (t == zero), zero, t / p);
