@@ -85,7 +85,7 @@ __device__ __forceinline__ void any_group(const L& loss, const PointwiseArgs& a,
 }
 
 template <class L, class T>
-__global__ void __launch_bounds__(kPointwiseThreads)
+__global__ void __launch_bounds__(kPointwiseThreads, 4)
     any_kernel(const __grid_constant__ L loss, const __grid_constant__ PointwiseArgs a) {
   const float scale = pass_scale(a.options, a.counters);
   ThreadCounts counts;

@@ -59,7 +59,7 @@ __device__ __forceinline__ void plain_tile(const L& loss, const PointwiseArgs& a
 }
 
 template <class L, class T, bool kMetrics>
-__global__ void __launch_bounds__(kPointwiseThreads, 5)
+__global__ void __launch_bounds__(kPointwiseThreads, kMetrics ? 4 : 5)
     plain_kernel(const __grid_constant__ L loss, const __grid_constant__ PointwiseArgs a) {
   const float scale = pass_scale(a.options, a.counters);
   ThreadCounts counts;
