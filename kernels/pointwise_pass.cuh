@@ -61,9 +61,8 @@ __device__ __forceinline__ void finish_pointwise(const PointwiseArgs& a, ThreadC
   LossReport report;
   report.value_sum = block_sequence(chunks, [&](std::int64_t c) { return a.value[c]; });
   if (a.abs_error) {
-    report.abs_error_sum = canonical_nan(block_sequence(chunks, [&](std::int64_t c) { return a.abs_error[c]; }));
-    report.squared_error_sum =
-        canonical_nan(block_sequence(chunks, [&](std::int64_t c) { return a.squared_error[c]; }));
+    report.abs_error_sum = block_sequence(chunks, [&](std::int64_t c) { return a.abs_error[c]; });
+    report.squared_error_sum = block_sequence(chunks, [&](std::int64_t c) { return a.squared_error[c]; });
   }
   if (threadIdx.x > 0) return;
   write_report(a.options, a.counters, report, a.cols, [](std::int64_t) { return __builtin_nan(""); });

@@ -41,6 +41,8 @@ FUSELAGE_HD void finish_report(LossReport& report, Reduction reduction, std::int
   const double zero = 0.0;
   report.rejected = report.nonfinite > 0 || (policy == BadLabels::error && report.bad_labels > 0);
   report.value_sum = canonical_nan(report.value_sum);
+  report.abs_error_sum = canonical_nan(report.abs_error_sum);
+  report.squared_error_sum = canonical_nan(report.squared_error_sum);
   report.value = report.value_sum;
   if (reduction == Reduction::mean) report.value = report.weight_sum > 0 ? report.value_sum / report.weight_sum : zero;
   if (reduction == Reduction::mean_over_batch)
