@@ -2,12 +2,14 @@
 // program: itself, called with the one test that is a run. Leaving out any piece of the state must show.
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <cstdlib>
 #include <functional>
+#include <optional>
 #include <stdexcept>
 #include <thread>
 
@@ -36,12 +38,12 @@ Trainer make_trainer(Backend& backend) {
 
 FitOptions options_for(const fs::path& folder) {
   FitOptions options;
-  options.epochs = 5;
+  options.epochs = 12;
   options.batch_size = 32;
   options.seed = 7;
   options.validation = &samples();
   options.checkpoint = folder;
-  options.checkpoint_every = 3;
+  options.checkpoint_every = 2;
   return options;
 }
 
@@ -80,9 +82,38 @@ TEST(ResumeChild, Runs) {
   run_in(folder);
 }
 
-/// Starts a child; kills it after `delay` unless it ended. Returns whether it came to its end.
-bool run_child(const fs::path& folder, std::chrono::microseconds delay) {
+/// When to kill a child: so long after it has written so many checkpoints.
+struct Moment {
+  int checkpoints = 0;
+  std::chrono::microseconds later{0};
+};
+
+/// Counts the checkpoints that appear in a folder, by the file number of their record.
+class Watch {
+ public:
+  explicit Watch(const fs::path& folder) : record_(folder / "checkpoint.json") { look(); }
+  int changes() {
+    seen_ += look();
+    return seen_;
+  }
+
+ private:
+  bool look() {
+    struct stat found = {};
+    if (::stat(record_.c_str(), &found) != 0 || found.st_ino == file_) return false;
+    file_ = found.st_ino;
+    return true;
+  }
+
+  fs::path record_;
+  ino_t file_ = 0;
+  int seen_ = 0;
+};
+
+/// Starts a child and, unless there is none, kills it at this moment. Returns whether it came to its end.
+bool run_child(const fs::path& folder, std::optional<Moment> moment = {}) {
   const std::string variable = std::string(kFolderVariable) + "=" + folder.string();
+  Watch watch(folder);
   const pid_t child = ::fork();
   if (child == 0) {
     const char* arguments[] = {"resume_test", "--gtest_filter=ResumeChild.Runs", "--gtest_brief=1", nullptr};
@@ -90,13 +121,11 @@ bool run_child(const fs::path& folder, std::chrono::microseconds delay) {
     ::execve("/proc/self/exe", const_cast<char**>(arguments), const_cast<char**>(environment));
     ::_exit(127);
   }
-  const auto end = std::chrono::steady_clock::now() + delay;
   int status = 0;
   while (::waitpid(child, &status, WNOHANG) == 0) {
-    if (std::chrono::steady_clock::now() < end) {
-      std::this_thread::sleep_for(std::chrono::microseconds(200));
-      continue;
-    }
+    std::this_thread::sleep_for(std::chrono::microseconds(50));
+    if (!moment || watch.changes() < moment->checkpoints) continue;
+    std::this_thread::sleep_for(moment->later);
     ::kill(child, SIGKILL);
     ::waitpid(child, &status, 0);
     break;
@@ -107,34 +136,30 @@ bool run_child(const fs::path& folder, std::chrono::microseconds delay) {
 
 TEST(Resume, KilledAtAnyMomentEndsWithTheSameBits) {
   const Checkpoint& want = left_alone();
-  const TempFolder timing;
-  const auto began = std::chrono::steady_clock::now();
-  ASSERT_TRUE(run_child(timing.path(), std::chrono::seconds(60)));
-  const auto whole = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - began);
-  EXPECT_EQ(difference(load_checkpoint(timing.path()), want), "");
-
   int kills = 0, in_the_middle = 0;
   for (int run = 0; run < 6; ++run) {
     const TempFolder folder;
     bool done = false;
-    for (int attempt = 0; !done && attempt < 40; ++attempt) {
-      // Between 10% and 60% of a run's time, so that most runs are killed more than once.
-      const double share = 0.1 + 0.5 * uniform(random_word(17, static_cast<std::uint64_t>(run * 64 + attempt), 0, 0));
-      const auto delay =
-          std::chrono::microseconds(static_cast<std::int64_t>(share * static_cast<double>(whole.count())));
-      done = run_child(folder.path(), attempt < 30 ? delay : std::chrono::microseconds(60'000'000));
-      kills += !done;
-      if (!done && fs::exists(folder / "checkpoint.json")) {
-        const Checkpoint left = load_checkpoint(folder.path());  // whole, whenever the kill came
-        in_the_middle += left.step > 0 && left.step < want.step;
+    for (int attempt = 0; !done; ++attempt) {
+      std::optional<Moment> moment;
+      if (attempt < 6) {
+        const std::uint64_t at = static_cast<std::uint64_t>(run * 64 + attempt * 2);
+        const int checkpoints = static_cast<int>(random_word(17, at, 0, 0) % 12);  // 0: at any time from its start on
+        const int range = checkpoints == 0 ? 60'000 : 2'000;
+        moment = Moment{checkpoints, std::chrono::microseconds(random_word(17, at + 1, 0, 0) % range)};
       }
+      done = run_child(folder.path(), moment);
+      kills += !done;
+      if (done || !fs::exists(folder / "checkpoint.json")) continue;
+      const Checkpoint left = load_checkpoint(folder.path());  // whole, whenever the kill came
+      in_the_middle += left.step > 0 && left.step < want.step;
     }
-    ASSERT_TRUE(done);
     EXPECT_EQ(difference(load_checkpoint(folder.path()), want), "") << "run " << run;
     EXPECT_EQ(folder.entries(), 2) << "a resumed run cleans up what a kill left";
   }
   EXPECT_GE(kills, 6);
-  EXPECT_GE(in_the_middle, 4);
+  EXPECT_GE(in_the_middle, 6);
+  RecordProperty("kills", kills);
 }
 
 struct Interrupted : std::runtime_error {

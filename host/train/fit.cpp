@@ -55,6 +55,10 @@ void Trainer::Impl::begin_run(const Dataset& data, const FitOptions& options) {
     refuse_change("shuffle", drawn->shuffle, now_drawn.shuffle);
     refuse_change("schedule", before, after);
   }
+  std::int64_t rows = std::min(options.batch_size, data.size());
+  if (options.validation)
+    rows = std::max(rows, std::min(std::max(options.batch_size, kEvaluationRows), options.validation->size()));
+  engine.reserve(rows);
   drawn = now_drawn;
   if (before != after) engine.set_schedule(schedule);
 }
@@ -107,12 +111,15 @@ RunEnd Trainer::fit(const Dataset& data, const FitOptions& options) {
   Impl& run = *impl_;
   require(run.engine.waiting() == 0, Errc::bad_argument, "fit() while a step is under way; call finish() first");
   run.begin_run(data, options);
-  if (run.at.epoch >= options.epochs) return RunEnd::done;
-  Loader loader(data, run.loader_options(options.batch_size, options.shuffle, options.seed));
-  loader.seek(run.at);
   const auto save = [&] {
     if (!options.checkpoint.empty()) save_checkpoint(options.checkpoint, snapshot());
   };
+  if (run.at.epoch >= options.epochs) {
+    save();  // and with that clean up what a kill after the last checkpoint left
+    return RunEnd::done;
+  }
+  Loader loader(data, run.loader_options(options.batch_size, options.shuffle, options.seed));
+  loader.seek(run.at);
   try {
     while (run.at.epoch < options.epochs) {
       const double began = now();

@@ -140,6 +140,20 @@ void StepEngine::program(Slot& slot, const Inputs& inputs, Kind kind, const Afte
   backend_.copy(&landing->state, state(), sizeof(StepState));
 }
 
+std::unique_ptr<Graph> StepEngine::capture(Slot& slot, const Inputs& inputs) {
+  backend_.begin_capture();
+  try {
+    program(slot, inputs, Kind::training, {});
+  } catch (...) {
+    try {
+      backend_.end_capture();  // a queue that goes on recording would be of no use to anybody
+    } catch (const Error&) {   // the first error is the one to tell
+    }
+    throw;
+  }
+  return backend_.end_capture();
+}
+
 void StepEngine::run_or_replay(std::size_t slot, const Inputs& inputs) {
   const bool labels = is_label(inputs.target.dtype), weighted = bool(inputs.weight);
   const auto same = [&](const Captured& c) {
@@ -152,9 +166,7 @@ void StepEngine::run_or_replay(std::size_t slot, const Inputs& inputs) {
     return;
   }
   if (!found->graph) {
-    backend_.begin_capture();
-    program(slots_[slot], inputs, Kind::training, {});
-    found->graph = backend_.end_capture();
+    found->graph = capture(slots_[slot], inputs);
   }
   backend_.replay(*found->graph);
 }

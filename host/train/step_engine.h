@@ -36,6 +36,9 @@ class StepEngine {
   /// Forgets the captured graphs, which have the old schedule in them.
   void set_schedule(const AnySchedule& schedule);
 
+  /// Makes room for batches of up to `rows`; where that takes new memory, captured graphs are forgotten.
+  void reserve(std::int64_t rows);
+
   /// Called while a step is queued, once its loss pass is and before anything overwrites what that pass wrote.
   using AfterLoss = std::function<void(const float* prediction, const LossReport* report)>;
   /// Queues forward, loss, backward and update. At most one report may be waiting.
@@ -60,9 +63,9 @@ class StepEngine {
   enum class Kind { training, evaluation };
 
   void check(const HostBatch& batch) const;
-  void reserve(std::int64_t rows);
   Inputs stage(Slot& slot, const HostBatch& batch);
   void program(Slot& slot, const Inputs& inputs, Kind kind, const AfterLoss& after_loss);
+  std::unique_ptr<Graph> capture(Slot& slot, const Inputs& inputs);
   void run_or_replay(std::size_t slot, const Inputs& inputs);
   void queue(const HostBatch& batch, Kind kind, const AfterLoss& after_loss);
 
