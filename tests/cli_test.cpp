@@ -222,13 +222,18 @@ TEST_F(Cli, ListsAreTheLists) {
 }
 
 TEST_F(Cli, TheDocumentationHoldsTheListsAsPrinted) {
-  const std::string text = test::bytes_of(std::string(FUSELAGE_SOURCE_DIR) + "/docs/conventions.md");
-  for (const char* list : {"losses", "optimizers", "metrics", "schedules", "activations"}) {
-    const std::string begin = "<!-- fuselage list " + std::string(list) + " --markdown -->\n", end = "<!-- end -->";
-    const std::size_t from = text.find(begin);
-    ASSERT_NE(from, std::string::npos) << list;
-    const std::size_t first = from + begin.size();
-    EXPECT_EQ(text.substr(first, text.find(end, first) - first), run("list " + std::string(list) + " --markdown").out);
+  const std::vector<std::pair<std::string, std::vector<std::string>>> pages{
+      {"/docs/conventions.md", {"losses", "optimizers", "metrics", "schedules", "activations"}},
+      {"/README.md", {"losses", "optimizers"}}};
+  for (const auto& [page, lists] : pages) {
+    const std::string text = test::bytes_of(FUSELAGE_SOURCE_DIR + page);
+    for (const std::string& list : lists) {
+      const std::string begin = "<!-- fuselage list " + list + " --markdown -->\n", end = "<!-- end -->";
+      const std::size_t from = text.find(begin);
+      ASSERT_NE(from, std::string::npos) << page << ": " << list;
+      const std::size_t first = from + begin.size();
+      EXPECT_EQ(text.substr(first, text.find(end, first) - first), run("list " + list + " --markdown").out) << page;
+    }
   }
 }
 
