@@ -24,8 +24,7 @@ awk -v file="${file##*/}" '
       if (word[i] ~ /^spills=[0-9]+$/) spills = substr(word[i], 8)
     }
     if (registers == "" || spills == "") {
-      printf "%s: a budget reads `// budget: NAME registers<=N spills=N`, not: %s\n", file, $0
-      bad = 1
+      breach[++bad] = sprintf("%s: a budget reads `// budget: NAME registers<=N spills=N`, not: %s", file, $0)
       next
     }
     max_registers[word[1]] = registers + 0
@@ -51,13 +50,15 @@ awk -v file="${file##*/}" '
     else if (used > max_registers[budget]) verdict = "OVER: registers<=" max_registers[budget]
     else if (spilled > max_spills[budget]) verdict = "OVER: spills=" max_spills[budget]
     else verdict = "ok"
-    if (verdict != "ok") bad = 1
     if (budget != "") hit[budget] = 1
-    printf "%-32s registers %3d spills %4d  %s\n", verdict, used, spilled, substr(kernel, 1, 300)
+    line = sprintf("%-20s registers %3d spills %4d  %s", verdict, used, spilled, substr(kernel, 1, 300))
+    if (verdict == "ok") print line
+    else breach[++bad] = line  # told last, where a reader looks
     kernel = ""
   }
   END {
-    for (name in max_registers) if (!(name in hit)) { printf "the budget of %s fits no kernel of %s\n", name, file; bad = 1 }
-    printf "%s: %d kernels\n", file, kernels
-    exit bad
+    for (name in max_registers) if (!(name in hit)) breach[++bad] = "the budget of " name " fits no kernel"
+    printf "%s: %d kernels, %d breaches\n", file, kernels, bad
+    for (i = 1; i <= bad; ++i) print breach[i]
+    exit bad > 0
   }' "$work/budgets" "$work/report"

@@ -65,7 +65,10 @@ count_results() {
         if (status == "fail" && !case_failed[entry]) fail(entry, "ended badly although no case failed")
       } else if (was_skipped) skip(entry, reason == "" ? "no reason given" : reason)
       else if (status == "run") ++passed
-      else fail(entry, reason == "" ? "see the log" : reason)
+      else {
+        fail(entry, reason == "" ? "its last lines:" : reason)
+        for (i = lines > 12 ? lines - 11 : 1; i <= lines; ++i) print "  | " substr(plain(line_of[i]), 1, 200) > "/dev/stderr"
+      }
       entry = ""
     }
     FNR == 1 {
@@ -101,7 +104,7 @@ count_results() {
     }
     report == "" && /<testcase / {
       settle()
-      entry = attribute("name"); status = attribute("status"); reason = ""; was_skipped = 0
+      entry = attribute("name"); status = attribute("status"); reason = ""; was_skipped = 0; lines = 0
       next
     }
     report == "" && entry != "" && /<skipped/ {
@@ -111,6 +114,11 @@ count_results() {
     }
     report == "" && entry != "" && /<failure/ { reason = plain(attribute("message")) }
     report == "" && entry != "" && /SKIPPED: / && !(entry in has_report) { why = $0; sub(/.*SKIPPED: /, "", why); reason = plain(why) }
+    report == "" && entry != "" && !/^[[:space:]]*<\/?(failure|skipped|testcase|testsuite)/ {
+      text = $0
+      gsub(/<\/?system-out>/, "", text)
+      if (text !~ /^[[:space:]]*$/) line_of[++lines] = text
+    }
     END {
       settle()
       for (line in skips) print line (skips[line] > 1 ? " (" skips[line] " cases)" : "") | "sort >&2"
