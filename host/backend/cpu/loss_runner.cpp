@@ -34,6 +34,16 @@ float shared_upstream(const LossBatch& b) {
   return shared ? *static_cast<const float*>(b.upstream.data) : 1.0f;
 }
 
+/// Adds the counts of a block; of the first bad outputs the least is kept, in whatever order the blocks were run.
+void add(const Counts& block, Counts& sum) {
+  sum.count += block.count;
+  sum.bad += block.bad;
+  sum.nonfinite += block.nonfinite;
+  sum.correct += block.correct;
+  sum.top_k += block.top_k;
+  if (block.first_bad >= 0 && (sum.first_bad < 0 || block.first_bad < sum.first_bad)) sum.first_bad = block.first_bad;
+}
+
 double sum_of(const std::vector<double>& parts, std::int64_t n) {
   return add_sequence(n, [&](std::int64_t i) { return parts[static_cast<std::size_t>(i)]; });
 }
@@ -72,13 +82,9 @@ LossReport LossRunner::run_pointwise(const void* loss, const PointwiseFn (&by_ty
                            squared_error_.data()};
   const PointwiseFn run = by_type[static_cast<int>(b.prediction.dtype)];
   parallel_blocks(threads_, chunks, kChunksPerTask, [&](std::int64_t first, std::int64_t last, int worker) {
-    Counts counts;  // the first bad element of each block is kept, whatever order the blocks run in
+    Counts counts;
     run(loss, pass, first, last, counts);
-    Counts& mine = counts_[static_cast<std::size_t>(worker)];
-    if (counts.first_bad >= 0 && (mine.first_bad < 0 || counts.first_bad < mine.first_bad))
-      mine.first_bad = counts.first_bad;
-    mine.count += counts.count, mine.bad += counts.bad, mine.nonfinite += counts.nonfinite,
-        mine.correct += counts.correct;
+    add(counts, counts_[static_cast<std::size_t>(worker)]);
   });
   if (pass.streaming) std::atomic_thread_fence(std::memory_order_seq_cst);
 
@@ -129,11 +135,7 @@ LossReport LossRunner::run_softmax(const loss::SoftmaxCrossEntropy& loss, const 
                   [&](std::int64_t first, std::int64_t last, int worker) {
                     Counts counts;
                     run(pass, first, last, scratch_of(worker, cols), counts);
-                    Counts& mine = counts_[static_cast<std::size_t>(worker)];
-                    if (counts.first_bad >= 0 && (mine.first_bad < 0 || counts.first_bad < mine.first_bad))
-                      mine.first_bad = counts.first_bad;
-                    mine.count += counts.count, mine.bad += counts.bad, mine.nonfinite += counts.nonfinite;
-                    mine.correct += counts.correct, mine.top_k += counts.top_k;
+                    add(counts, counts_[static_cast<std::size_t>(worker)]);
                   });
   if (pass.streaming) std::atomic_thread_fence(std::memory_order_seq_cst);
 
@@ -205,11 +207,7 @@ RowScratch LossRunner::scratch_of(int worker, std::int64_t cols) {
 
 Counts LossRunner::total() const {
   Counts sum;
-  for (const Counts& c : counts_) {
-    sum.count += c.count, sum.bad += c.bad, sum.nonfinite += c.nonfinite, sum.correct += c.correct,
-        sum.top_k += c.top_k;
-    if (c.first_bad >= 0 && (sum.first_bad < 0 || c.first_bad < sum.first_bad)) sum.first_bad = c.first_bad;
-  }
+  for (const Counts& c : counts_) add(c, sum);
   return sum;
 }
 
