@@ -166,7 +166,7 @@ TEST(Checkpoint, OfAnotherRunIsRefusedByName) {
 
   const Dataset data = blobs(60), other = blobs(61);
   const auto fit = [&](const Dataset& set, std::int64_t batch, std::uint64_t seed) {
-    return error_of([&] { target.fit(set, {.epochs = 3, .batch_size = batch, .seed = seed}); }, Errc::mismatch);
+    return error_of([&] { target.fit(set, {.epochs = 3, .batch_size = batch, .seed = seed}); }, Errc::bad_argument);
   };
   EXPECT_TRUE(has(fit(other, 16, 3), "samples = 60"));
   EXPECT_TRUE(has(fit(data, 20, 3), "batch_size = 16"));

@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -258,6 +259,29 @@ TEST_F(Cli, ValidateReportsWhatItSaw) {
   EXPECT_EQ(json["rows"].size(), 3 * (Losses::size + Optimizers::size));
   EXPECT_GE(json["derivatives"].size(), Losses::size);
   refuse("validate --device cuda:77", 4, {});
+}
+
+TEST_F(Cli, ARunThatIsRefusedLeavesTheOldOneAlone) {
+  std::ofstream table(path("data.csv"));
+  table << "x,y,label\n";
+  for (int i = 0; i < 60; ++i) table << i % 7 << ',' << i % 5 << ',' << i % 3 << '\n';
+  table.close();
+  std::ofstream file(path("run.toml"));
+  file << "loss = \"softmax_cross_entropy\"\noptimizer = \"adam\"\n[data]\nkind = \"csv\"\n"
+       << "train_features = \"data.csv\"\nlabel_column = \"label\"\n[model]\nlayers = [{ dense = 3 }]\n"
+       << "[train]\nepochs = 1\nbatch_size = 20\n";
+  file.close();
+  const std::string train = "train '" + path("run.toml") + "' --device cpu train.out='" + path("out_run") + "' ";
+  const std::string commit = path("out_run/checkpoint/checkpoint.json"), settings = path("out_run/run.toml");
+  ASSERT_EQ(run(train).status, 0) << test::bytes_of(path("err"));
+  const std::string committed = test::bytes_of(commit), set = test::bytes_of(settings);
+  EXPECT_NE(run(train + "'model.layers=[{ dense = 2 }]'").status, 0) << "two outputs for three classes";
+  EXPECT_EQ(test::bytes_of(commit), committed);
+  EXPECT_EQ(run("train --resume '" + path("out_run") + "' train.batch_size=30").status, 2);
+  EXPECT_EQ(test::bytes_of(settings), set) << "a refused resumption changes nothing";
+  EXPECT_EQ(run("train --resume '" + path("out_run") + "' train.epochs=2").status, 0);
+  ASSERT_EQ(run(train + "train.seed=9").status, 0);
+  EXPECT_TRUE(std::filesystem::exists(path("out_run/previous/checkpoint/checkpoint.json")));
 }
 
 TEST_F(Cli, UsageErrors) {

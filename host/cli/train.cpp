@@ -96,15 +96,30 @@ void resume(Trainer& trainer, const fs::path& folder) {
   }
 }
 
-/// A new run must not be mistaken for the one that was in its folder before.
-void prepare_folder(const fs::path& folder) {
+/// A new run must not be mistaken for the one that was in its folder before, nor destroy it: what stands there moves to
+/// `previous`, in the place of what stood there. True when there was something.
+bool prepare_folder(const fs::path& folder) {
+  const auto refuse = [&](const char* what, const std::error_code& error) {
+    if (error) throw Error(Errc::io, fmt::format("cannot {} '{}': {}", what, folder.string(), error.message()));
+  };
   std::error_code error;
   fs::create_directories(folder, error);
-  if (error) throw Error(Errc::io, fmt::format("cannot create '{}': {}", folder.string(), error.message()));
-  fs::remove(folder / "checkpoint" / "checkpoint.json", error);
-  if (error)
-    throw Error(Errc::io,
-                fmt::format("cannot remove the old checkpoint of '{}': {}", folder.string(), error.message()));
+  refuse("create", error);
+  const fs::path previous = folder / "previous";
+  bool moved = false;
+  for (const char* name : {"checkpoint", "history.csv", "history.jsonl", "report.html", "run.toml"}) {
+    if (!fs::exists(folder / name, error)) continue;
+    if (!moved) {
+      fs::remove_all(previous, error);
+      refuse("empty the folder of the previous run in", error);
+      fs::create_directory(previous, error);
+      refuse("make a folder for the previous run in", error);
+    }
+    fs::rename(folder / name, previous / name, error);
+    refuse("move the previous run in", error);
+    moved = true;
+  }
+  return moved;
 }
 
 std::string final_json(const Trainer& trainer, const train::RunFile& run, const std::vector<std::string>& metrics,
@@ -136,16 +151,18 @@ void train_run(const TrainArguments& arguments, int& exit_code) {
   progress.note(why);
   progress.note(fmt::format("{} training and {} test samples, model {}", data.train.size(),
                             data.test ? data.test->size() : 0, spec.model.to_string()));
-  if (arguments.resume.empty()) {
-    prepare_folder(out);
-  } else {
+  if (!arguments.resume.empty()) {
     resume(trainer, out);
     progress.note(fmt::format("going on after {} epochs", trainer.history().size()));
   }
-  data::write_atomically(out / "run.toml", run.to_toml());
 
   double written = 0;
   FitOptions options;
+  options.on_start = [&] {
+    if (arguments.resume.empty() && prepare_folder(out))
+      progress.note(fmt::format("the run that was in {} is now in {}", out.string(), (out / "previous").string()));
+    data::write_atomically(out / "run.toml", run.to_toml());
+  };
   options.epochs = run.train.epochs;
   options.batch_size = run.train.batch_size;
   options.seed = run.train.seed;

@@ -42,7 +42,7 @@ void Trainer::Impl::begin_run(const Dataset& data, const FitOptions& options) {
   const DrawnFrom now_drawn{data.size(), options.batch_size, options.seed, options.shuffle};
   const auto refuse_change = [](const char* what, auto before, auto after) {
     if (before != after)
-      throw Error(Errc::mismatch,
+      throw Error(Errc::bad_argument,
                   fmt::format("the run was begun with {} = {} and cannot go on with {}", what, before, after));
   };
   const std::int64_t batches = (data.size() + options.batch_size - 1) / options.batch_size;
@@ -111,6 +111,7 @@ RunEnd Trainer::fit(const Dataset& data, const FitOptions& options) {
   Impl& run = *impl_;
   require(run.engine.waiting() == 0, Errc::bad_argument, "fit() while a step is under way; call finish() first");
   run.begin_run(data, options);
+  if (options.on_start) options.on_start();
   const auto save = [&] {
     if (!options.checkpoint.empty()) save_checkpoint(options.checkpoint, snapshot());
   };

@@ -77,6 +77,9 @@ struct FitOptions {
   const Dataset* validation = nullptr;  ///< evaluated after every epoch
   std::filesystem::path checkpoint{};   ///< folder for checkpoints; empty: none
   std::int64_t checkpoint_every = 0;    ///< steps between two checkpoints; one is written after each epoch in any case
+  /// Called once, when options and data have been checked and before the first step: what must not happen for a run
+  /// that is refused.
+  std::function<void()> on_start{};
   /// Called after every epoch and its checkpoint; false ends the run.
   std::function<bool(const EpochRecord&)> on_epoch{};
   /// Called for every step, one step late, with the sums of the epoch so far.
