@@ -1,6 +1,9 @@
 // Sums of reports, and the scores that follow from them.
 #include "fuselage/history.h"
 
+#include <cmath>
+#include <limits>
+
 namespace fuselage {
 
 void add_report(LossReport& total, const LossReport& batch) {
@@ -16,11 +19,15 @@ void add_report(LossReport& total, const LossReport& batch) {
   total.squared_error_sum += batch.squared_error_sum;
 }
 
+/// Where nothing counted there is no mean: NaN, so that an epoch of skipped steps does not look like a perfect one.
 Scores scores_of(const LossReport& total, const std::vector<AnyMetric>& metrics) {
+  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
   Scores scores;
-  scores.loss = total.weight_sum > 0 ? total.value_sum / total.weight_sum : 0;
-  for (const AnyMetric& metric : metrics)
-    scores.metrics.push_back(std::visit([&](const auto& m) { return m.value(total); }, metric));
+  scores.loss = total.weight_sum > 0 ? total.value_sum / total.weight_sum : kNone;
+  for (const AnyMetric& metric : metrics) {
+    const double value = std::visit([&](const auto& m) { return m.value(total); }, metric);
+    scores.metrics.push_back(std::isnan(value) ? kNone : value);  // 0/0 has a sign on x86
+  }
   scores.nonfinite = total.nonfinite;
   return scores;
 }
