@@ -24,7 +24,8 @@ struct BceWithLogits {
     const auto tail = logistic_tail(y);
     const auto positive = y >= S(0);
     const S value = fma(-y, t, select(positive, y, S(0))) + tail.log1p_exp;
-    return {value, select(positive, (S(1) - t) - tail.sigmoid, tail.sigmoid - t)};
+    const S grad = select(positive, (S(1) - t) - tail.sigmoid, tail.sigmoid - t);
+    return {value, select(value == value, grad, value)};
   }
 };
 
