@@ -289,6 +289,32 @@ TEST_F(LossContract, TheLastRowCountsLikeTheFirst) {
   }
 }
 
+TEST_F(LossContract, AValueThatIsNaNHasNoGradient) {
+  const std::vector<float> x{kInf, -kInf, 0}, t{1, 0, 1};
+  std::vector<float> g(3);
+  LossBatch b = pair_of(x, t);
+  b.gradient = {g.data(), 3};
+  const LossReport r = run("bce_with_logits", b);
+  EXPECT_EQ(r.nonfinite, 2) << "infinity times 0: the step must not be made";
+  EXPECT_TRUE(r.rejected);
+}
+
+TEST_F(LossContract, ViewsThatCannotBeAreRefused) {
+  std::vector<float> x(12), g(12);
+  LossBatch b;
+  b.prediction = {x.data(), 4, 3};
+  b.target = {x.data(), 4, 3};
+  b.gradient = {g.data(), 4, 3};
+  b.values = {g.data(), 4, 3};
+  EXPECT_EQ(message_of([&] { run("mse", b); }), "bad_argument: values overlap the gradient");
+  b.values = {};
+  b.prediction = {x.data(), DType::f32, 4, 3, std::int64_t{1} << 62};
+  EXPECT_NE(message_of([&] { run("mse", b); }).find("prediction has too many elements"), std::string::npos);
+  b.prediction = b.target = {x.data(), DType::f32, 5, 0, 0};
+  b.gradient = {g.data(), DType::f32, 5, 0, 0};
+  EXPECT_EQ(message_of([&] { run("mse", b); }), "no error") << "rows without columns are empty, not wrong";
+}
+
 TEST_F(LossContract, BadArgumentsAreRefusedByName) {
   std::vector<float> x(12), t(12), w(5);
   const std::vector<std::int64_t> labels(4);

@@ -46,7 +46,9 @@ void check_strides(const ConstView& v, std::string_view name) {
   if (v.rows < 0 || v.cols < 0) throw Error(Errc::bad_shape, fmt::format("{} has a negative size", name));
   if (v.row_stride < 0 || v.col_stride < 0)
     throw Error(Errc::bad_shape, fmt::format("{} has a negative stride, which is not supported", name));
-  if (v.rows > 0 && v.cols > 0 && v.rows > (std::int64_t{1} << 60) / v.cols)
+  constexpr std::int64_t kMost = std::int64_t{1} << 60;
+  if (v.rows > 0 && v.cols > 0 &&
+      (v.rows > kMost / v.cols || v.row_stride > kMost / v.rows || v.col_stride > kMost / v.cols))
     throw Error(Errc::bad_shape, fmt::format("{} has too many elements: {}", name, shape_text(v)));
 }
 
@@ -54,6 +56,7 @@ void check_gradient(const LossBatch& b) {
   const ConstView g = b.gradient, y = b.prediction;
   require_shape(g, "gradient", y.rows, y.cols);
   require_type(g, "gradient", y.dtype);
+  if (g.size() == 0) return;
   if ((g.cols > 1 && g.col_stride == 0) || (g.rows > 1 && g.row_stride == 0))
     throw Error(Errc::bad_shape, "gradient has a stride of 0: elements would overwrite each other");
   const auto [g0, g1] = extent(g);
@@ -111,6 +114,14 @@ void check_batch(const LossBatch& b, bool pointwise) {
   if (b.values) {
     require_type(b.values, "values", DType::f32);
     require_shape(b.values, "values", y.rows, pointwise ? y.cols : 1);
+    const auto [v0, v1] = extent(b.values);
+    for (const auto& [other, name] : {std::pair{y, "the prediction"},
+                                      {b.target, "the target"},
+                                      {b.weight, "the weight"},
+                                      {ConstView(b.gradient), "the gradient"}}) {
+      const auto [first, last] = extent(other);
+      if (v0 < last && first < v1) throw Error(Errc::bad_argument, fmt::format("values overlap {}", name));
+    }
   }
   require(b.metrics.top_k >= 0, Errc::bad_argument, "metrics.top_k is negative");
 }

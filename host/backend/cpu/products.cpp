@@ -26,7 +26,12 @@ class ThreadLimit {
 }  // namespace
 
 void run_product(const Product& p, int threads) {
+  constexpr std::int64_t kMost = std::int64_t{1} << 31;
+  for (const std::int64_t size : {p.m, p.n, p.k})
+    if (size < 0 || size >= kMost)
+      throw Error(Errc::bad_shape, fmt::format("a product of {} x {} x {} is outside what can be done", p.m, p.k, p.n));
   if (p.m == 0 || p.n == 0) return;
+  if (!p.c || (p.k > 0 && (!p.a || !p.b))) throw Error(Errc::bad_argument, "a product lacks one of its matrices");
   if (p.k == 0) {
     std::memset(p.c, 0, static_cast<std::size_t>(p.m) * static_cast<std::size_t>(p.n) * sizeof(float));
     return;
