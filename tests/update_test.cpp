@@ -171,6 +171,8 @@ TEST(Schedule, FactorsAreFunctionsOfTheStep) {
   EXPECT_EQ(cosine.factor(110), 0.1);
   EXPECT_EQ(cosine.factor(1000000), 0.1);
   EXPECT_EQ((schedule::Cosine{.total = 0, .warmup = 4}.factor(9)), 1);
+  EXPECT_THROW(Schedules::parse("cosine:total=2,warmup=10", "schedule"), Error);
+  EXPECT_NO_THROW(Schedules::parse("cosine:warmup=10", "schedule"));
   const schedule::Step step{.every = 10, .gamma = 0.5};
   EXPECT_EQ(step.factor(9), 1);
   EXPECT_EQ(step.factor(10), 0.5);

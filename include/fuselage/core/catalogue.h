@@ -47,6 +47,7 @@ void check_fields(const T& value) {
       throw Error(Errc::bad_argument, std::string(T::name) + ": " + std::string(field.name) + " = " +
                                           value_text(value.*field.member) + " is outside " + to_string(field.range));
   });
+  if constexpr (requires { value.check(); }) value.check();  // fields that must fit each other
 }
 
 template <class T>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <tuple>
 
@@ -24,6 +25,11 @@ struct Cosine {
                             "steps until the floor; 0: a trainer's whole run, elsewhere never"},
                       Field{"warmup", &Cosine::warmup, Range{0, 9e15}, "steps of linear warm-up"},
                       Field{"floor", &Cosine::floor, kFraction, "factor at the end"}};
+  }
+  void check() const {
+    if (total > 0 && warmup >= total)
+      throw Error(Errc::bad_argument,
+                  "cosine: warmup = " + std::to_string(warmup) + " leaves nothing of total = " + std::to_string(total));
   }
   FUSELAGE_HD double factor(std::int64_t step) const {
     if (total > 0 && step >= total) return floor;
