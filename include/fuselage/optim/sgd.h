@@ -14,7 +14,8 @@ namespace fuselage::optim {
 /// on all of it at once (Keras's holds it). Sutskever et al., ICML 2013.
 struct Sgd {
   static constexpr std::string_view name = "sgd";
-  static constexpr std::string_view formula = "v = momentum v + (1 - dampening) g; p -= lr v";
+  static constexpr std::string_view formula =
+      "v = momentum v + (1 - dampening) g, on step 1 v = g; p -= lr v; without momentum p -= lr g";
   static constexpr std::string_view summary = "gradient descent, with momentum, dampening and Nesterov";
   static constexpr int slots = 1;
   double lr = 1e-3, momentum = 0, dampening = 0;
