@@ -127,7 +127,7 @@ void add_bench(CLI::App& parent, int&) {
   CLI::App* verb = parent.add_subcommand("bench", "Time every loss and optimizer");
   verb->add_option("--device", o->device, "auto (cpu, and cuda where it is usable), cpu, cuda, cuda:N")
       ->capture_default_str();
-  verb->add_option("--threads", o->threads, "CPU threads; 0: all")->check(CLI::NonNegativeNumber);
+  verb->add_option("--threads", o->threads, "CPU threads; 0: all")->check(CLI::Range(0, 4096));
   verb->add_flag("--quick", o->quick, "Smaller arrays, fewer repetitions");
   verb->add_flag("--json", o->json, "Print JSON");
   verb->footer(

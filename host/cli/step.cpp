@@ -56,8 +56,10 @@ void read_state(const std::string& path, const std::vector<std::int64_t>& shape,
     else
       problem.state.push_back({*tensor});
   }
-  if (problem.steps_before < 0)
-    throw Error(Errc::format, fmt::format("{}: 'step' is {}, expected 0 or more", path, problem.steps_before));
+  constexpr std::int64_t kMostSteps = std::int64_t{1} << 53;
+  if (problem.steps_before < 0 || problem.steps_before > kMostSteps)
+    throw Error(Errc::format,
+                fmt::format("{}: 'step' is {}, expected 0 to {}", path, problem.steps_before, kMostSteps));
 }
 
 void write_state(const std::string& path, const StepProblem& problem, const StepSolution& solution) {
@@ -168,7 +170,7 @@ void add_step(CLI::App& parent, int&) {
   verb->add_option("--dtype", o->dtype, "Storage of parameter and gradient: fp32, bf16, fp16 [fp32]");
   verb->add_option("--device", o->device, "auto, cpu, cuda, cuda:N, or reference (double precision)")
       ->capture_default_str();
-  verb->add_option("--threads", o->threads, "CPU threads; 0: all")->check(CLI::NonNegativeNumber);
+  verb->add_option("--threads", o->threads, "CPU threads; 0: all")->check(CLI::Range(0, 4096));
   verb->add_flag("--json", o->json, "Print JSON");
   verb->footer(
       "A gradient that holds NaN or infinity is skipped: nothing changes but the count `skipped`.\nExample:\n"

@@ -171,6 +171,12 @@ RunData read_data(const toml::table& table, const fs::path& folder) {
   in.read("class_names", source.csv.classes);
   in.finish();
   if (train_features.empty()) fail_at(table, Errc::bad_argument, "[data] needs a key 'train_features'");
+  if (source.kind == FileKind::idx || source.kind == FileKind::npy) {
+    if (train_targets.empty())
+      fail_at(table, Errc::bad_argument, "[data] needs a key 'train_labels' (or 'train_targets')");
+    if (!test_features.empty() && test_targets.empty())
+      fail_at(table, Errc::bad_argument, "[data] has test_features and needs 'test_labels' (or 'test_targets')");
+  }
   if (!(data.test_fraction >= 0 && data.test_fraction < 1))
     fail_at(table, Errc::bad_argument, "[data] test_fraction is outside [0, 1)");
   if (!test_features.empty() && data.test_fraction > 0)
