@@ -34,6 +34,18 @@ TEST(Product, AllTranspositions) {
   }
 }
 
+TEST(Events, TimeWhatLiesBetween) {
+  const auto cpu = make_cpu_backend({1, {}});
+  const auto start = cpu->make_event(true), end = cpu->make_event(true);
+  const std::vector<float> a(256 * 256, 1), b(256 * 256, 1);
+  std::vector<float> c(256 * 256);
+  cpu->record(*start);
+  cpu->product({false, false, 256, 256, 256, a.data(), b.data(), c.data()});
+  cpu->record(*end);
+  EXPECT_GT(cpu->seconds_between(*start, *end), 0);
+  EXPECT_LT(cpu->seconds_between(*end, *start), 0);
+}
+
 TEST(Activation, ForwardAndBackwardMatchTheReference) {
   const std::int64_t rows = 600, cols = 37;  // three partial sums of columns, and a tail in every vector width
   const std::vector<float> z0 = normal(static_cast<std::size_t>(rows * cols), 3, 2), bias = normal(37, 4),

@@ -1,8 +1,6 @@
 // Registration, and the timing of one benchmark.
 #include "bench/support/register.h"
 
-#include <chrono>
-
 namespace fuselage::bench {
 namespace {
 
@@ -18,16 +16,9 @@ void run(benchmark::State& state, const std::string& device, const MakeWorkload&
   Backend& backend = backend_of(device);
   const std::unique_ptr<validate::Workload> workload = make(backend);
   workload->run();  // scratch memory and first touches
-  // On a queued device one iteration is several passes between two waits, so that the wait is not what is measured.
+  // On a queued device one iteration is several passes between two events, so that the first launch does not count.
   const int passes = backend.host_accessible() ? 1 : 10;
-  for (auto _ : state) {
-    backend.synchronize();
-    const auto start = std::chrono::steady_clock::now();
-    for (int i = 0; i < passes; ++i) workload->run();
-    backend.synchronize();
-    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-    state.SetIterationTime(seconds.count() / passes);
-  }
+  for (auto _ : state) state.SetIterationTime(validate::seconds_of(backend, *workload, passes));
   state.SetBytesProcessed(static_cast<std::int64_t>(static_cast<double>(state.iterations()) * workload->bytes()));
 }
 

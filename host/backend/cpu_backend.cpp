@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -33,7 +34,10 @@ class CpuParameters final : public ParameterSet {
   std::vector<std::int64_t> first_run;
 };
 
-class CpuEvent final : public Event {};
+class CpuEvent final : public Event {
+ public:
+  std::chrono::steady_clock::time_point at;
+};
 
 class CpuBackend final : public Backend {
  public:
@@ -60,11 +64,15 @@ class CpuBackend final : public Backend {
     if (bytes > 0) std::memset(data, 0, bytes);
   }
 
-  std::unique_ptr<Event> make_event() override { return std::make_unique<CpuEvent>(); }
-  void record(Event&, Queue) override {}
+  std::unique_ptr<Event> make_event(bool) override { return std::make_unique<CpuEvent>(); }
+  void record(Event& event, Queue) override { static_cast<CpuEvent&>(event).at = std::chrono::steady_clock::now(); }
   void wait(Event&, Queue) override {}
   void synchronize(Event&) override {}
   void synchronize() override {}
+  double seconds_between(Event& first, Event& second) override {
+    const auto start = static_cast<CpuEvent&>(first).at, end = static_cast<CpuEvent&>(second).at;
+    return std::chrono::duration<double>(end - start).count();
+  }
   bool can_capture() const override { return false; }
   void begin_capture() override { throw Error(Errc::no_device, "the CPU backend has no graphs to capture"); }
   std::unique_ptr<Graph> end_capture() override { throw Error(Errc::no_device, "the CPU backend has no graphs"); }

@@ -19,9 +19,9 @@ using cuda::DeviceMemory;
 
 class CudaEvent final : public Event {
  public:
-  CudaEvent() {
+  explicit CudaEvent(bool timed) {
     cudaEvent_t event = nullptr;
-    check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "making an event");
+    check(cudaEventCreateWithFlags(&event, timed ? cudaEventDefault : cudaEventDisableTiming), "making an event");
     handle.reset(event);
   }
   cuda::EventHandle handle;
@@ -129,9 +129,9 @@ class CudaBackend final : public Backend {
     if (bytes > 0) check(cudaMemsetAsync(data, 0, bytes, stream(queue)), "queueing zeros");
   }
 
-  std::unique_ptr<Event> make_event() override {
+  std::unique_ptr<Event> make_event(bool timed) override {
     use_device();
-    return std::make_unique<CudaEvent>();
+    return std::make_unique<CudaEvent>(timed);
   }
   void record(Event& event, Queue queue) override {
     use_device();
@@ -146,6 +146,14 @@ class CudaBackend final : public Backend {
     use_device();
     for (const Queue queue : {Queue::compute, Queue::copy})
       check(cudaStreamSynchronize(stream(queue)), "waiting for the device");
+  }
+
+  double seconds_between(Event& first, Event& second) override {
+    synchronize(first);
+    synchronize(second);
+    float milliseconds = 0;
+    check(cudaEventElapsedTime(&milliseconds, handle_of(first), handle_of(second)), "timing between events");
+    return static_cast<double>(milliseconds) * 1e-3;
   }
 
   bool can_capture() const override { return true; }

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <map>
@@ -203,17 +202,22 @@ OptimizerSpec usual_optimizer(const AnyOptimizer& rule) {
   return spec;
 }
 
+double seconds_of(Backend& backend, Workload& workload, int passes) {
+  const auto start = backend.make_event(true), end = backend.make_event(true);
+  backend.synchronize();
+  backend.record(*start);
+  for (int k = 0; k < passes; ++k) workload.run();
+  backend.record(*end);
+  return backend.seconds_between(*start, *end) / passes;
+}
+
 double median_seconds(Backend& backend, Workload& workload, int repetitions) {
-  // Queued devices run several passes between two waits, so that the wait itself is not measured.
-  const int batch = backend.host_accessible() ? 1 : 10;
+  // Queued devices run several passes between two events, so that the first launch is not what is measured.
+  const int passes = backend.host_accessible() ? 1 : 10;
   std::vector<double> seconds;
   for (int i = -2; i < repetitions; ++i) {
-    backend.synchronize();
-    const auto start = std::chrono::steady_clock::now();
-    for (int k = 0; k < batch; ++k) workload.run();
-    backend.synchronize();
-    if (i >= 0)
-      seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / batch);
+    const double one = seconds_of(backend, workload, passes);
+    if (i >= 0) seconds.push_back(one);
   }
   std::nth_element(seconds.begin(), seconds.begin() + static_cast<std::ptrdiff_t>(seconds.size() / 2), seconds.end());
   return seconds[seconds.size() / 2];

@@ -44,6 +44,9 @@ std::unique_ptr<Workload> copy_workload(Backend& backend, std::int64_t bytes);
 /// The spec with the defaults of a rule; momentum, where it has one, is 0.9, so that the state takes part.
 OptimizerSpec usual_optimizer(const AnyOptimizer& rule);
 
+/// Seconds of a run, as the mean of `passes` in a row, by the device's own events.
+double seconds_of(Backend& backend, Workload& workload, int passes);
+
 /// Median seconds of a run over `repetitions`, after two that do not count.
 double median_seconds(Backend& backend, Workload& workload, int repetitions);
 

@@ -90,7 +90,8 @@ class Backend {
   virtual void zero(void* data, std::size_t bytes, Queue queue = Queue::compute) = 0;
 
   // ---- order ----
-  virtual std::unique_ptr<Event> make_event() = 0;
+  /// `timed` events can be asked for seconds_between(); the others are cheaper.
+  virtual std::unique_ptr<Event> make_event(bool timed = false) = 0;
   /// Marks all work that is in the queue now.
   virtual void record(Event& event, Queue queue = Queue::compute) = 0;
   /// Later work of the queue waits for the event.
@@ -99,6 +100,8 @@ class Backend {
   virtual void synchronize(Event& event) = 0;
   /// The host waits for all queues.
   virtual void synchronize() = 0;
+  /// Seconds that the device spent between two timed events, recorded in one queue; the host waits for both.
+  virtual double seconds_between(Event& first, Event& second) = 0;
   /// Whether capture() works.
   virtual bool can_capture() const = 0;
   /// Between begin and end, work of the compute queue is recorded, not run.

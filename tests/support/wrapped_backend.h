@@ -22,10 +22,11 @@ class WrappedBackend : public Backend {
     inner_->copy(to, from, bytes, queue);
   }
   void zero(void* data, std::size_t bytes, Queue queue) override { inner_->zero(data, bytes, queue); }
-  std::unique_ptr<Event> make_event() override { return inner_->make_event(); }
+  std::unique_ptr<Event> make_event(bool timed) override { return inner_->make_event(timed); }
   void record(Event& event, Queue queue) override { inner_->record(event, queue); }
   void wait(Event& event, Queue queue) override { inner_->wait(event, queue); }
   void synchronize(Event& event) override { inner_->synchronize(event); }
+  double seconds_between(Event& first, Event& second) override { return inner_->seconds_between(first, second); }
   void synchronize() override { inner_->synchronize(); }
   bool can_capture() const override { return false; }
   void begin_capture() override { inner_->begin_capture(); }
