@@ -67,9 +67,9 @@ std::string suggest_option(const CLI::App& app) {
   return {};
 }
 
-/// OpenMP's threads spin while they wait, and on a machine that others use too that costs more than all the work: an
-/// epoch of Fashion-MNIST took 30 times as long under load. Asleep they cost nothing measurable. The policy is read
-/// when the program is loaded, so it loads itself once more; a policy that the user set stays.
+/// OpenMP's threads spin while they wait, and on a machine that others use too they get in each other's way, so they
+/// are to sleep. The policy is read when the program is loaded, so it loads itself once more; a policy that the user
+/// set stays.
 void sleep_while_waiting(char** argv) {
   if (std::getenv("OMP_WAIT_POLICY") || std::getenv("GOMP_SPINCOUNT")) return;
   ::setenv("OMP_WAIT_POLICY", "passive", 1);

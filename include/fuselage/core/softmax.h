@@ -132,7 +132,7 @@ FUSELAGE_HD S softmax_gap(S q, S anchor, S x) {
   return select(q == S(0), S(0), q * (anchor - x));
 }
 
-/// A gradient term * factor, 0 where the product would be denormal: denormals cost the CPU a factor of four, and
+/// A gradient term * factor, 0 where the product would be denormal: denormals slow an x86 down, and
 /// nothing is lost that the rest of the row could feel. `least` is softmax_least(factor).
 template <class S>
 FUSELAGE_HD S softmax_scaled(S term, S factor, S least) {
