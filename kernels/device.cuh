@@ -4,9 +4,13 @@
 
 #include <cuda_runtime.h>
 
+#include <string_view>
 #include <type_traits>
 
 namespace fuselage::kernels {
+
+/// What the devices of this build are called.
+inline constexpr std::string_view kDevice = "cuda";
 
 /// What the compiler was told to compile for.
 inline constexpr int kArchitectures[] = {__CUDA_ARCH_LIST__};
@@ -25,8 +29,10 @@ __device__ __forceinline__ T* dynamic_shared() {
   return reinterpret_cast<T*>(memory);
 }
 
+/// The first argument names the launch in messages, where there are any.
 template <class... P>
-cudaError_t start(const cudaLaunchConfig_t& config, void (*kernel)(P...), std::type_identity_t<P>... args) {
+cudaError_t start(const char*, const cudaLaunchConfig_t& config, void (*kernel)(P...),
+                  std::type_identity_t<P>... args) {
   return cudaLaunchKernelEx(&config, kernel, args...);
 }
 

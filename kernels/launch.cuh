@@ -40,7 +40,7 @@ void launch(const Launch& l, void (*kernel)(P...), std::type_identity_t<P>... ar
     check(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
                                static_cast<int>(l.shared)),
           l.name, l.where);
-  check(start(config, kernel, args...), l.name, l.where);
+  check(start(l.name, config, kernel, args...), l.name, l.where);
 }
 
 }  // namespace fuselage::kernels
