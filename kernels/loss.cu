@@ -42,7 +42,7 @@ PointwiseArgs pointwise_args(const LossBatch& b, Scratch& scratch) {
   a.cols = cols;
   a.size = rows * cols;
   a.metrics = b.metrics.accuracy || b.metrics.errors;
-  a.options = pass_options(b, needs_weight_sum(b, false), a.size);
+  a.options = pass_options(b, needs_weight_sum(b, false), a.size, chunks);
   a.value = scratch.take<double>(chunks);
   if (b.metrics.errors) {
     a.abs_error = scratch.take<double>(chunks);
@@ -74,7 +74,7 @@ SoftmaxArgs softmax_args(const loss::SoftmaxCrossEntropy& loss, const LossBatch&
   a.label_smoothing = loss.label_smoothing;
   a.ranks = b.metrics.accuracy || b.metrics.top_k > 0;
   a.top_k = b.metrics.top_k;
-  a.options = pass_options(b, needs_weight_sum(b, a.has_ignore_index), rows);
+  a.options = pass_options(b, needs_weight_sum(b, a.has_ignore_index), rows, rows);
   a.value = scratch.take<double>(rows);
   if (far_chunks(cols)) a.chunks = scratch.take<ChunkStore>(chunks_of(cols) * std::min(rows, limits().blocks));
   return a;
@@ -103,6 +103,7 @@ void loss(const AnyLoss& any, const LossBatch& batch, LossReport* report, const 
     args.report = report;
     if (args.options.weighted) weigh();
     dispatch(batch.prediction.dtype, pass);
+    end_loss(args, stream);
   };
   std::visit(
       [&]<class L>(const L& loss) {

@@ -1,4 +1,4 @@
-// The weight pass, and the shapes of the softmax's launches.
+// The weight pass, the end of passes with many sums, and the shapes of the softmax's launches.
 #include "kernels/loss_weights.cuh"
 
 #include <algorithm>
@@ -10,13 +10,48 @@ namespace fuselage::kernels {
 namespace {
 
 constexpr int kWeightThreads = 256;
+constexpr int kEndThreads = kLanes;  // a lane of a chunk each
 
-/// Ends the pass: the sequence's sum stays in the counters.
-template <class Get>
-__device__ void finish_weights(Counters* counters, std::int64_t n, Get&& get) {
-  if (!last_block(&counters->ticket)) return;
-  const double sum = block_sequence(n, get);
-  if (threadIdx.x == 0) counters->weight_sum = sum;
+/// The end of the weight pass, as end_pass: the sum stays in the counters.
+template <class Args>
+__device__ void end_weights(const Args& a, std::int64_t left, std::int64_t stride) {
+  const double sum = block_sequence(a.value, left, stride);
+  if (threadIdx.x == 0) a.counters->weight_sum = sum;
+}
+
+template <class Args>
+__device__ void finish_weights(const Args& a) {
+  if (!a.options.ends_apart && last_block(&a.counters->ticket)) end_weights(a, a.options.sums, 1);
+}
+
+/// What a weight pass or a loss pass with many sums leaves: every block adds up chunks, the last one ends the pass.
+// budget: end_kernel registers<=64 spills=0
+template <bool kWeights, class Args>
+__global__ void __launch_bounds__(kEndThreads) end_kernel(const __grid_constant__ Args a) {
+  const std::int64_t n = a.options.sums, chunks = chunks_of(n);
+  for (std::int64_t c = blockIdx.x; c < chunks; c += gridDim.x) {
+    put_chunk_sum(a.value, n, 1, c);
+    if constexpr (!kWeights && std::is_same_v<Args, PointwiseArgs>) {
+      if (!a.abs_error) continue;
+      put_chunk_sum(a.abs_error, n, 1, c);
+      put_chunk_sum(a.squared_error, n, 1, c);
+    }
+  }
+  if (!last_block(&a.counters->ticket)) return;
+  if constexpr (kWeights)
+    end_weights(a, chunks, kChunk);
+  else
+    end_pass(a, chunks, kChunk);
+}
+
+template <bool kWeights, class Args>
+void end_apart(const Args& a, CUstream_st* stream) {
+  if (!a.options.ends_apart) return;
+  launch({.name = kWeights ? "end of the weights" : "end of the loss",
+          .blocks = blocks_for(chunks_of(a.options.sums), 1),
+          .threads = kEndThreads,
+          .stream = stream},
+         end_kernel<kWeights, Args>, a);
 }
 
 // budget: element_weights_kernel registers<=80 spills=0
@@ -40,7 +75,7 @@ __global__ void __launch_bounds__(kPointwiseThreads) element_weights_kernel(cons
     const float total = add_warp_lanes<kGroup>(sum);
     if (lane_id() == 0) a.value[c] = static_cast<double>(total);
   });
-  finish_weights(a.counters, chunks_of(a.size), [&](std::int64_t c) { return a.value[c]; });
+  finish_weights(a);
 }
 
 /// A thread takes a row, or where the targets are dense, and a NaN among them leaves the row out, a warp does.
@@ -63,7 +98,7 @@ __global__ void __launch_bounds__(kWeightThreads) row_weights_kernel(const __gri
     if (thread % kShare == 0)
       a.value[r] = counts ? static_cast<double>(in.weight) * static_cast<double>(in.label_class_weight) : 0.0;
   }
-  finish_weights(a.counters, a.rows, [&](std::int64_t r) { return a.value[r]; });
+  finish_weights(a);
 }
 
 constexpr std::size_t kStaticShared = 8 * 1024;  ///< more than the kernel's own variables take
@@ -79,6 +114,7 @@ void launch_element_weights(const PointwiseArgs& a, CUstream_st* stream) {
           .threads = kPointwiseThreads,
           .stream = stream},
          element_weights_kernel, a);
+  end_apart<true>(a, stream);
 }
 
 void launch_row_weights(const SoftmaxArgs& a, CUstream_st* stream) {
@@ -87,7 +123,11 @@ void launch_row_weights(const SoftmaxArgs& a, CUstream_st* stream) {
           .threads = kWeightThreads,
           .stream = stream},
          a.dense ? row_weights_kernel<true> : row_weights_kernel<false>, a);
+  end_apart<true>(a, stream);
 }
+
+void end_loss(const PointwiseArgs& a, CUstream_st* stream) { end_apart<false>(a, stream); }
+void end_loss(const SoftmaxArgs& a, CUstream_st* stream) { end_apart<false>(a, stream); }
 
 bool far_chunks(std::int64_t cols) { return cols > kChunk && chunk_bytes(cols) > shared_room() / 2; }
 

@@ -51,6 +51,8 @@ __device__ __forceinline__ void add_counts(const ThreadCounts& own, Counters* co
 /// The divisor, the scale and the report: what a pass needs beside its planes.
 struct PassOptions {
   std::int64_t rows;  ///< of the prediction
+  std::int64_t sums;  ///< doubles that the pass leaves in each of its arrays, to be added up
+  bool ends_apart;    ///< they are too many for the last block: a launch of their own adds them up
   Reduction reduction;
   BadLabels bad_labels;
   bool weighted;  ///< a weight pass ran: the divisor stands in the counters
@@ -58,9 +60,11 @@ struct PassOptions {
   double plain_weight_sum;  ///< the divisor without a weight pass
   const float* upstream;    ///< one for the whole pass, or null
 };
-inline PassOptions pass_options(const LossBatch& b, bool weighted, std::int64_t outputs) {
+inline PassOptions pass_options(const LossBatch& b, bool weighted, std::int64_t outputs, std::int64_t sums) {
   const bool shared = b.upstream && (b.reduction != Reduction::none || b.upstream.size() == 1);
   return {b.prediction.rows,
+          sums,
+          sums > limits().sums,
           b.reduction,
           b.bad_labels,
           weighted,

@@ -51,22 +51,25 @@ __device__ __forceinline__ Contribution<float> add_element(const L& loss, float 
   return out;
 }
 
+/// The end of the pass, by its last block: the report, from a.options.sums doubles of which one in `stride` is left.
+__device__ inline void end_pass(const PointwiseArgs& a, std::int64_t left, std::int64_t stride) {
+  LossReport report;
+  report.value_sum = block_sequence(a.value, left, stride);
+  if (a.abs_error) {
+    report.abs_error_sum = block_sequence(a.abs_error, left, stride);
+    report.squared_error_sum = block_sequence(a.squared_error, left, stride);
+  }
+  if (threadIdx.x > 0) return;
+  write_report(a.options, a.counters, report, a.cols, [](std::int64_t) { return __builtin_nan(""); });
+  *a.report = report;
+}
+
 /// What follows the chunks: counts, and in the last block the sums and the report.
 __device__ __forceinline__ void finish_pointwise(const PointwiseArgs& a, ThreadCounts& counts) {
   if (!a.gradient.data) counts.nonfinite = 0;
   if (!a.metrics) counts.correct = 0;
   add_counts(counts, a.counters);
-  if (!last_block(&a.counters->ticket)) return;
-  const std::int64_t chunks = chunks_of(a.size);
-  LossReport report;
-  report.value_sum = block_sequence(chunks, [&](std::int64_t c) { return a.value[c]; });
-  if (a.abs_error) {
-    report.abs_error_sum = block_sequence(chunks, [&](std::int64_t c) { return a.abs_error[c]; });
-    report.squared_error_sum = block_sequence(chunks, [&](std::int64_t c) { return a.squared_error[c]; });
-  }
-  if (threadIdx.x > 0) return;
-  write_report(a.options, a.counters, report, a.cols, [](std::int64_t) { return __builtin_nan(""); });
-  *a.report = report;
+  if (!a.options.ends_apart && last_block(&a.counters->ticket)) end_pass(a, a.options.sums, 1);
 }
 
 /// Adds up the lanes of chunk c.

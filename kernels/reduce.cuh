@@ -43,16 +43,14 @@ __device__ __forceinline__ S add_warp_lanes(S (&sums)[kLanesOfThread]) {
   return part[0];
 }
 
-/// add_sequence of core/partition.h by a block; get(i) is called once for each i < n. The result is in the threads of
-/// the first warp.
-template <class Get>
-__device__ double block_sequence(std::int64_t n, Get&& get) {
+/// add_chunk of core/partition.h by a block: n doubles, `stride` apart. The result is in the threads of the first warp.
+__device__ inline double block_chunk(const double* x, int n, std::int64_t stride) {
   auto& lanes = shared<double[kLanes]>([] {});
-  __syncthreads();  // the last call's lanes were read
+  __syncthreads();  // the last call's lanes were read, and what the caller wrote since is seen
   for (int l = static_cast<int>(threadIdx.x); l < kLanes; l += static_cast<int>(blockDim.x)) {
     double sum = 0;
 #pragma unroll 8
-    for (std::int64_t i = l; i < n; i += kLanes) sum = sum + get(i);
+    for (int i = l; i < n; i += kLanes) sum = sum + x[i * stride];
     lanes[l] = sum;
   }
   __syncthreads();
@@ -61,6 +59,21 @@ __device__ double block_sequence(std::int64_t n, Get&& get) {
 #pragma unroll
   for (int v = 0; v < kLanesOfThread; ++v) own[v] = lanes[lane_id() * kLanesOfThread + v];
   return add_warp_lanes<kLanesOfThread>(own);
+}
+
+/// Puts the sum of chunk `c` of n doubles, `stride` apart, into the chunk's first element.
+__device__ inline void put_chunk_sum(double* x, std::int64_t n, std::int64_t stride, std::int64_t c) {
+  double* const first = x + c * kChunk * stride;
+  const double sum = block_chunk(first, chunk_length(n, c), stride);
+  if (threadIdx.x == 0) *first = sum;
+}
+
+/// add_sequence of core/partition.h by a block: n doubles, `stride` apart; chunk sums are written over them. The result
+/// is in the threads of the first warp.
+__device__ inline double block_sequence(double* x, std::int64_t n, std::int64_t stride) {
+  for (; n > kChunk; n = chunks_of(n), stride *= kChunk)
+    for (std::int64_t c = 0; c < chunks_of(n); ++c) put_chunk_sum(x, n, stride, c);
+  return block_chunk(x, static_cast<int>(n), stride);
 }
 
 /// The maximum over a warp, NaN passed over as by greater_of; all threads get it.

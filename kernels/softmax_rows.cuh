@@ -87,17 +87,21 @@ __device__ __forceinline__ void put_value(const SoftmaxArgs& a, std::int64_t r, 
     static_cast<float*>(a.values.data)[r * a.values.row_stride] = from_float<float>(static_cast<float>(value));
 }
 
-/// What follows the rows: counts, and in the last block the sum and the report.
-__device__ __forceinline__ void finish_rows(const SoftmaxArgs& a, const ThreadCounts& counts) {
-  add_counts(counts, a.counters);
-  if (!last_block(&a.counters->ticket)) return;
+/// The end of the pass, by its last block: the report, from a.options.sums doubles of which one in `stride` is left.
+__device__ inline void end_pass(const SoftmaxArgs& a, std::int64_t left, std::int64_t stride) {
   LossReport report;
-  report.value_sum = block_sequence(a.rows, [&](std::int64_t r) { return a.value[r]; });
+  report.value_sum = block_sequence(a.value, left, stride);
   if (threadIdx.x > 0) return;
   write_report(a.options, a.counters, report, 1, [&](std::int64_t r) {
     return a.dense ? __builtin_nan("") : static_cast<double>(label_at(a.target, r));
   });
   *a.report = report;
+}
+
+/// What follows the rows: counts, and in the last block the sum and the report.
+__device__ __forceinline__ void finish_rows(const SoftmaxArgs& a, const ThreadCounts& counts) {
+  add_counts(counts, a.counters);
+  if (!a.options.ends_apart && last_block(&a.counters->ticket)) end_pass(a, a.options.sums, 1);
 }
 
 /// Rows of up to kShortRow classes, and longer ones, with predictions of type T.

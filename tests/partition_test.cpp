@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <random>
 #include <vector>
 
@@ -39,6 +41,52 @@ TEST(Sequence, PutsElementIIntoLaneIMod256) {
   x[259] = 0, x[260] = 0x1p-53;  // lane 4 holds the 1 and loses it
   EXPECT_EQ(add_sequence(1000, [&](std::int64_t i) { return x[i]; }), 1.0);
   EXPECT_EQ(add_sequence(0, [](std::int64_t) { return 1.0; }), 0.0);
+}
+
+TEST(Sequence, AddsChunkByChunkAndThenTheirSums) {
+  // Two halves of an ulp meet where they share a chunk and a lane; elsewhere each meets the 1 of its lane and is lost.
+  const std::int64_t n = 3 * kChunk + 5;
+  const auto sum = [&](std::int64_t one, std::int64_t half, std::int64_t other) {
+    return add_sequence(n, [&](std::int64_t i) { return i == one ? 1.0 : i == half || i == other ? 0x1p-53 : 0.0; });
+  };
+  EXPECT_EQ(sum(0, kChunk, kChunk + kLanes), 1.0 + 0x1p-52);  // without chunks, lane 0 would add them to the 1
+  EXPECT_EQ(sum(0, 2 * kChunk, 3 * kChunk), 1.0 + 0x1p-52);   // the tree of chunk sums: (0 + 1) + (2 + 3)
+  EXPECT_EQ(sum(0, kChunk, 2 * kChunk), 1.0);
+}
+
+/// add_sequence as the words say it: lists of sums.
+double by_levels(std::vector<double> x) {
+  do {
+    std::vector<double> sums;
+    for (std::size_t first = 0; first < x.size(); first += kChunk) {
+      std::vector<double> lane(kLanes, 0.0);
+      for (std::size_t i = first; i < std::min(first + kChunk, x.size()); ++i) lane[i % kLanes] += x[i];
+      for (; lane.size() > 1; lane.resize(lane.size() / 2))
+        for (std::size_t i = 0; i < lane.size() / 2; ++i) lane[i] = lane[2 * i] + lane[2 * i + 1];
+      sums.push_back(lane[0]);
+    }
+    x = sums;
+  } while (x.size() > 1);
+  return x[0];
+}
+
+TEST(Sequence, HasTheBitsOfItsDefinition) {
+  std::mt19937_64 random(11);
+  std::vector<double> x;
+  for (int i = 0; i < 40 * kChunk + 77; ++i) x.push_back(std::ldexp(static_cast<double>(random()), -60));
+  for (const std::size_t n : {1, 255, 256, 4095, 4096, 4097, 8192, 12289, 40 * kChunk + 77}) {
+    x.resize(std::max(x.size(), n));
+    const std::vector<double> head(x.begin(), x.begin() + static_cast<std::ptrdiff_t>(n));
+    EXPECT_EQ(add_sequence(static_cast<std::int64_t>(n), [&](std::int64_t i) { return head[i]; }), by_levels(head))
+        << n;
+  }
+}
+
+TEST(Sequence, HasAThirdLevelWhereTheSecondIsLong) {
+  // Chunk sums 4,096 and 4,097 meet before they meet number 0; on the second level lane 0 would lose the first of them.
+  const std::int64_t last = std::int64_t{kChunk} * kChunk;
+  const auto get = [&](std::int64_t i) { return i == 0 ? 1.0 : i == last || i == last + kChunk ? 0x1p-53 : 0.0; };
+  EXPECT_EQ(add_sequence(last + kChunk + 1, get), 1.0 + 0x1p-52);
 }
 
 TEST(TensorOfChunk, FindsTheOwnerInRaggedTables) {

@@ -44,8 +44,15 @@ void add(const Counts& block, Counts& sum) {
   if (block.first_bad >= 0 && (sum.first_bad < 0 || block.first_bad < sum.first_bad)) sum.first_bad = block.first_bad;
 }
 
-double sum_of(const std::vector<double>& parts, std::int64_t n) {
-  return add_sequence(n, [&](std::int64_t i) { return parts[static_cast<std::size_t>(i)]; });
+/// The canonical sum of the first n parts; long sequences leave their chunk sums in the chunks' first elements.
+double sum_of(std::vector<double>& parts, std::int64_t n, int threads) {
+  double* const x = parts.data();
+  if (n <= kChunk) return add_sequence(n, [x](std::int64_t i) { return x[i]; });
+  parallel_blocks(threads, chunks_of(n), kChunksPerTask, [&](std::int64_t first, std::int64_t last, int) {
+    for (std::int64_t c = first; c < last; ++c)
+      x[c * kChunk] = add_chunk(chunk_length(n, c), [part = x + c * kChunk](int i) { return part[i]; });
+  });
+  return add_sequence(chunks_of(n), [x](std::int64_t c) { return x[c * kChunk]; });
 }
 
 }  // namespace
@@ -90,7 +97,7 @@ LossReport LossRunner::run_pointwise(const void* loss, const PointwiseFn (&by_ty
 
   const Counts all = total();
   LossReport report;
-  report.value_sum = sum_of(value_, chunks);
+  report.value_sum = sum_of(value_, chunks, threads_);
   report.count = all.count;
   report.weight_sum = weighed ? weight_sum : static_cast<double>(all.count);
   report.bad_labels = all.bad;
@@ -101,8 +108,8 @@ LossReport LossRunner::run_pointwise(const void* loss, const PointwiseFn (&by_ty
   report.nonfinite = b.gradient ? all.nonfinite : 0;
   report.correct = all.correct;
   if (b.metrics.errors) {
-    report.abs_error_sum = sum_of(abs_error_, chunks);
-    report.squared_error_sum = sum_of(squared_error_, chunks);
+    report.abs_error_sum = sum_of(abs_error_, chunks, threads_);
+    report.squared_error_sum = sum_of(squared_error_, chunks, threads_);
   }
   return report;
 }
@@ -141,7 +148,7 @@ LossReport LossRunner::run_softmax(const loss::SoftmaxCrossEntropy& loss, const 
 
   const Counts all = total();
   LossReport report;
-  report.value_sum = sum_of(value_, rows);
+  report.value_sum = sum_of(value_, rows, threads_);
   report.count = all.count;
   report.weight_sum = weighed ? weight_sum : static_cast<double>(all.count);
   report.bad_labels = all.bad;
@@ -169,7 +176,7 @@ double LossRunner::pointwise_weight_sum(const LossBatch& b) {
       value_[static_cast<std::size_t>(chunk)] = static_cast<double>(add_lanes(lane));
     }
   });
-  return sum_of(value_, chunks);
+  return sum_of(value_, chunks, threads_);
 }
 
 double LossRunner::row_weight_sum(const SoftmaxPass& pass) {
@@ -187,7 +194,7 @@ double LossRunner::row_weight_sum(const SoftmaxPass& pass) {
           counts ? static_cast<double>(in.weight) * static_cast<double>(in.label_class_weight) : 0.0;
     }
   });
-  return sum_of(value_, b.prediction.rows);
+  return sum_of(value_, b.prediction.rows, threads_);
 }
 
 RowScratch LossRunner::scratch_of(int worker, std::int64_t cols) {

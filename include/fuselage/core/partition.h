@@ -2,9 +2,9 @@
 //
 // A sequence is cut into chunks of 4,096 elements, counted from its start. In a chunk, element i belongs to lane
 // i mod 256; a lane adds its (at most 16) elements in index order, starting from +0. The 256 lane sums are added by an
-// ascending binary tree: lane l with l^1, then l^2, l^4 ... l^128. Chunk sums are widened to double, and the sequence
-// of chunk sums is added by the same scheme of lanes and tree, in double and without chunks. How many threads, blocks,
-// vectors or instructions do this is free; the order is not, so the bits are the same everywhere.
+// ascending binary tree: lane l with l^1, then l^2, l^4 ... l^128. Chunk sums are widened to double, and are a sequence
+// again: of chunks, lanes and the tree, in double, until one sum is left. How many threads, blocks, vectors or
+// instructions do this is free; the order is not, so the bits are the same everywhere.
 //
 // An element that is left out adds nothing, which gives the same bits as adding +0: a sum that starts at +0 is never
 // -0.
@@ -45,15 +45,33 @@ FUSELAGE_HD S add_lanes(S* lane) {
   return lane[0];
 }
 
-/// The canonical sum of a sequence of doubles (chunk sums, row losses): 256 lanes and the tree.
+/// The canonical sum of one chunk of doubles, get(0) ... get(n - 1), n <= kChunk.
 template <class Get>
-FUSELAGE_HD double add_sequence(std::int64_t n, Get&& get) {
+double add_chunk(int n, Get&& get) {
   double lane[kLanes] = {};
-  std::int64_t i = 0;
+  int i = 0;
   for (; i + kLanes <= n; i += kLanes)
     for (int l = 0; l < kLanes; ++l) lane[l] = lane[l] + get(i + l);
   for (int l = 0; i + l < n; ++l) lane[l] = lane[l] + get(i + l);
   return add_lanes(lane);
+}
+
+/// Chunk `c` of n sums: of the elements where level is 1, of the sums one level below elsewhere.
+template <class Get>
+double add_level(std::int64_t n, int level, std::int64_t c, const Get& get) {
+  const std::int64_t first = c * kChunk;
+  if (level == 1) return add_chunk(chunk_length(n, c), [&](int i) { return get(first + i); });
+  std::int64_t below = n;
+  for (int l = 1; l < level; ++l) below = chunks_of(below);
+  return add_chunk(chunk_length(below, c), [&](int i) { return add_level(n, level - 1, first + i, get); });
+}
+
+/// The canonical sum of a sequence of doubles (chunk sums, row losses): chunk sums of chunk sums, until one is left.
+template <class Get>
+double add_sequence(std::int64_t n, Get&& get) {
+  int levels = 1;
+  for (std::int64_t sums = chunks_of(n); sums > 1; sums = chunks_of(sums)) ++levels;
+  return add_level(n, levels, 0, get);
 }
 
 /// Which of `count` tensors chunk `c` belongs to: first[t] is the number of chunks before tensor t, first[count] all of
