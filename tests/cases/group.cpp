@@ -1,0 +1,81 @@
+// Hashes and differences of what cases leave.
+#include "tests/cases/group.h"
+
+#include <fmt/format.h>
+
+#include <cstring>
+
+namespace fuselage::cases {
+namespace {
+
+constexpr std::uint64_t kPrime = 1099511628211ull;  // of FNV-1a
+
+double number_at(DType type, const unsigned char* p) {
+  const auto as = [&]<class T>(T x) {
+    std::memcpy(&x, p, sizeof x);
+    if constexpr (std::is_arithmetic_v<T>)
+      return static_cast<double>(x);
+    else
+      return static_cast<double>(to_float(x));
+  };
+  if (is_label(type)) return dispatch_label(type, [&]<class T>() { return as(T{}); });
+  if (type == DType::f64) return as(double{});
+  return dispatch(type, [&]<class T>() { return as(T{}); });
+}
+
+/// "[3, 7]" for an element of the view, "+12 bytes" for one around it.
+std::string place_text(const Part& part, std::int64_t element) {
+  for (std::int64_t r = 0; r < part.rows; ++r)
+    for (std::int64_t c = 0; c < part.cols; ++c)
+      if (part.guard + r * part.row_stride + c * part.col_stride == element)
+        return part.rows * part.cols == 1 ? "" : fmt::format("[{}, {}]", r, c);
+  return fmt::format(" {} bytes from its start, where the view has no element,",
+                     (element - part.guard) * static_cast<std::int64_t>(size_of(part.dtype)));
+}
+
+std::string bits_text(DType type, const unsigned char* p) {
+  std::string hex;
+  for (std::size_t i = size_of(type); i > 0; --i) hex += fmt::format("{:02x}", p[i - 1]);
+  return fmt::format("{} (0x{})", number_at(type, p), hex);
+}
+
+}  // namespace
+
+std::uint64_t Outcome::hash() const {
+  std::uint64_t value = 1469598103934665603ull;
+  for (const Part& part : parts)
+    for (const unsigned char byte : part.bytes) value = (value ^ byte) * kPrime;
+  return value;
+}
+
+void Bits::add(std::uint64_t of_case) {
+  ++cases;
+  for (int i = 0; i < 8; ++i) hash = (hash ^ ((of_case >> (8 * i)) & 0xff)) * kPrime;
+}
+
+std::string difference(const Outcome& a, const std::string& a_name, const Outcome& b, const std::string& b_name) {
+  for (std::size_t i = 0; i < a.parts.size(); ++i) {
+    const Part &p = a.parts[i], &q = b.parts[i];
+    if (p.bytes == q.bytes) continue;
+    const std::size_t size = size_of(p.dtype), elements = p.bytes.size() / size;
+    std::size_t first = elements, count = 0;
+    for (std::size_t e = 0; e < elements; ++e)
+      if (std::memcmp(p.bytes.data() + e * size, q.bytes.data() + e * size, size) != 0) {
+        if (count++ == 0) first = e;
+      }
+    return fmt::format(
+        "{}{} is {} on {}, {} on {}; {} element{} differ{}", p.name, place_text(p, static_cast<std::int64_t>(first)),
+        bits_text(p.dtype, p.bytes.data() + first * size), a_name, bits_text(q.dtype, q.bytes.data() + first * size),
+        b_name, count, count == 1 ? "" : "s", count == 1 ? "s" : "");
+  }
+  return {};
+}
+
+std::vector<Group> all_groups(Size size) {
+  std::vector<Group> groups = loss_groups(size);
+  for (auto* more : {&optimizer_groups, &layer_groups})
+    for (Group& group : (*more)(size)) groups.push_back(std::move(group));
+  return groups;
+}
+
+}  // namespace fuselage::cases

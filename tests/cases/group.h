@@ -1,0 +1,81 @@
+// Test cases that any backend can run: one call with its inputs, and everything that it leaves behind.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "fuselage/backend.h"
+#include "tests/cases/pairwise.h"
+
+namespace fuselage::cases {
+
+/// How much of a device the kernels may use; 0: as much as it has. Results do not depend on it.
+struct DeviceLimits {
+  std::int64_t blocks = 0;
+  int threads = 0;
+  std::int64_t shared_bytes = -1;  ///< -1: as much as the device has
+};
+
+/// A piece of memory that a case leaves, or a number of its report.
+struct Part {
+  std::string name;
+  DType dtype = DType::f32;
+  std::vector<unsigned char> bytes;
+  std::int64_t guard = 0;  ///< elements before the first one of the view
+  std::int64_t rows = 1, cols = 1, row_stride = 0, col_stride = 0;
+
+  template <class T>
+  static Part number(std::string name, T value) {
+    Part part{std::move(name), dtype_of<T>(), std::vector<unsigned char>(sizeof value)};
+    __builtin_memcpy(part.bytes.data(), &value, sizeof value);
+    return part;
+  }
+};
+
+/// What a case leaves.
+struct Outcome {
+  std::vector<Part> parts;
+  /// FNV-1a over all bytes.
+  std::uint64_t hash() const;
+};
+
+/// What differs first: "gradient[3, 7] is 0.5 (0x3f000000) on cpu, 0.25 (0x3e800000) on cuda; 12 elements differ";
+/// empty: nothing.
+std::string difference(const Outcome& a, const std::string& a_name, const Outcome& b, const std::string& b_name);
+
+/// A case with its inputs made: runs on a backend and waits for it.
+using CaseRun = std::function<Outcome(Backend&)>;
+
+/// All cases of one entry of a list with one storage type.
+struct Group {
+  std::string name;  ///< "loss mse bf16"
+  Space space;
+  std::function<CaseRun(const Levels&)> prepare;
+  std::function<DeviceLimits(const Levels&)> limits;
+
+  /// For messages.
+  std::string text(const Levels& levels) const { return name + ": " + space.text(levels); }
+};
+
+enum class Size {
+  small,  ///< no case of more than about 10,000 elements: for devices where an access costs 50 ns
+  full,
+};
+
+/// A group for each loss and each storage type; each optimizer and each storage type; each activation.
+std::vector<Group> all_groups(Size size);
+std::vector<Group> loss_groups(Size size);
+std::vector<Group> optimizer_groups(Size size);
+std::vector<Group> layer_groups(Size size);
+
+/// The number of cases of a group, and the hash of their hashes in order.
+struct Bits {
+  std::int64_t cases = 0;
+  std::uint64_t hash = 1469598103934665603ull;
+  void add(std::uint64_t of_case);
+  bool operator==(const Bits&) const = default;
+};
+
+}  // namespace fuselage::cases

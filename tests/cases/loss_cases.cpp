@@ -1,0 +1,87 @@
+// Loss passes as cases.
+#include "tests/cases/loss_plan.h"
+
+namespace fuselage::cases {
+namespace {
+
+void add_report(const LossReport& r, Outcome& outcome) {
+  const auto add = [&](const char* name, auto value) { outcome.parts.push_back(Part::number(name, value)); };
+  add("report.value", r.value);
+  add("report.value_sum", r.value_sum);
+  add("report.weight_sum", r.weight_sum);
+  add("report.count", r.count);
+  add("report.bad_labels", r.bad_labels);
+  add("report.first_bad_row", r.first_bad_row);
+  add("report.first_bad_label", r.first_bad_label);
+  add("report.nonfinite", r.nonfinite);
+  add("report.correct", r.correct);
+  add("report.top_k_correct", r.top_k_correct);
+  add("report.abs_error_sum", r.abs_error_sum);
+  add("report.squared_error_sum", r.squared_error_sum);
+  add("report.rejected", std::int64_t{r.rejected});
+}
+
+/// The report, what was written, and the inputs, which must be as they were.
+Outcome run_loss(Backend& backend, const LossInputs& in) {
+  const Placed prediction(backend, in.prediction), target(backend, in.target), weight(backend, in.weight),
+      mask(backend, in.mask), class_weight(backend, in.class_weight), upstream(backend, in.upstream),
+      gradient(backend, in.gradient), values(backend, in.values);
+  const Buffer report(backend, sizeof(LossReport));
+  LossBatch batch = in.options;
+  batch.prediction = prediction.view();
+  batch.target = target.view();
+  batch.weight = weight.view();
+  batch.mask = mask.view();
+  batch.class_weight = class_weight.view();
+  batch.upstream = upstream.view();
+  batch.gradient = in.in_place ? prediction.view() : gradient.view();
+  batch.values = values.view();
+  backend.loss(in.loss, batch, report.as<LossReport>());
+
+  LossReport found;
+  backend.copy(&found, report.data(), sizeof found);
+  backend.synchronize();
+  Outcome outcome;
+  add_report(found, outcome);
+  const auto fetch = [&](const Placed& placed, const Image& image, const char* name) {
+    if (image.given()) outcome.parts.push_back(placed.fetch(name));
+  };
+  fetch(gradient, in.gradient, "gradient");
+  fetch(values, in.values, "values");
+  fetch(prediction, in.prediction, in.in_place ? "gradient in place" : "prediction");
+  fetch(target, in.target, "target");
+  fetch(weight, in.weight, "weight");
+  fetch(mask, in.mask, "mask");
+  fetch(class_weight, in.class_weight, "class weight");
+  fetch(upstream, in.upstream, "upstream");
+  return outcome;
+}
+
+Group loss_group(const AnyLoss& entry, DType type, Size size, bool plain) {
+  const LossPlan plan(entry, type, size, plain);
+  Group group{
+      "loss " + std::string(Losses::name_of(entry)) + " " + std::string(name_of(type)) + (plain ? " plain" : ""),
+      plan.space(),
+      {},
+      {}};
+  group.prepare = [plan, name = group.name, space = group.space](const Levels& levels) -> CaseRun {
+    return [inputs = make_inputs(plan, levels, name + ": " + space.text(levels))](Backend& backend) {
+      return run_loss(backend, inputs);
+    };
+  };
+  group.limits = [](const Levels& l) { return limits_of(l[kBlocks], l[kThreads], l[kShared]); };
+  return group;
+}
+
+}  // namespace
+
+std::vector<Group> loss_groups(Size size) {
+  std::vector<Group> groups;
+  Losses::for_each([&]<class L>() {
+    for (const DType type : {DType::f32, DType::bf16, DType::f16})
+      for (const bool plain : {false, true}) groups.push_back(loss_group(L{}, type, size, plain));
+  });
+  return groups;
+}
+
+}  // namespace fuselage::cases

@@ -1,0 +1,135 @@
+// Levels of the cases of losses, and which of them can stand together.
+#include "tests/cases/loss_plan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "tests/cases/settings.h"
+
+namespace fuselage::cases {
+namespace {
+
+constexpr std::int64_t kSmallCase = 10000;  ///< elements
+
+// Sizes around the widths of vectors (4, 8), tiles (32, 256), chunks (4,096), blocks of warps that take chunks, and of
+// grids that walk on. Nothing here has more chunks than one sequence of sums takes in (4,096 of them: 16.8 million
+// elements).
+constexpr Shape kPointwiseShapes[] = {{5, 3},    {0, 3},    {3, 0},     {1, 1},   {1, 4},    {7, 1},
+                                      {1, 8},    {3, 3},    {31, 1},    {4, 8},   {3, 11},   {1, 255},
+                                      {16, 16},  {257, 1},  {15, 273},  {64, 64}, {17, 241}, {1, 8191},
+                                      {2, 4096}, {3, 2731}, {20011, 1}, {7, 7200}};
+// Rows of one thread (to 32 classes), of one warp (to 4,096), of a block, and longer than shared memory has room for;
+// few rows and more than a block or three take; and so many that their sums are more than one sequence.
+constexpr Shape kRowShapes[] = {{5, 10},    {0, 10},    {3, 0},    {1, 1},    {5, 1},    {129, 2},   {300, 3},
+                                {127, 7},   {128, 8},   {33, 9},   {257, 10}, {40, 31},  {130, 32},  {5, 33},
+                                {29, 40},   {3, 64},    {9, 255},  {4, 256},  {7, 257},  {2, 1000},  {5, 4095},
+                                {3, 4096},  {5, 4097},  {2, 8191}, {1, 8192}, {3, 8193}, {2, 12289}, {2, 12288},
+                                {1, 32768}, {2, 32769}, {4097, 1}, {8193, 2}, {66000, 1}};
+
+std::vector<Layout> chosen(bool plain, std::vector<Layout> plain_layouts, std::vector<Layout> all) {
+  return plain ? std::move(plain_layouts) : std::move(all);
+}
+
+Factor choice(std::string name, std::vector<std::string> levels, std::size_t count) {
+  levels.resize(count);
+  return {std::move(name), std::move(levels)};
+}
+
+}  // namespace
+
+std::string text_of(Shape shape) { return fmt::format("[{}, {}]", shape.rows, shape.cols); }
+
+LossPlan::LossPlan(const AnyLoss& entry, DType type, Size size, bool plain) : dtype(type) {
+  std::visit(
+      [&]<class L>(const L& l) {
+        row = !loss::Pointwise<L>;
+        if constexpr (loss::Pointwise<L>) decision = L::decision;
+        for (const L& changed : settings_of(l)) settings.push_back(changed);
+      },
+      entry);
+  const auto take = [&](const auto& list) {
+    for (const Shape& s : list)
+      if (size == Size::full || s.rows * s.cols <= kSmallCase) shapes.push_back(s);
+  };
+  row ? take(kRowShapes) : take(kPointwiseShapes);
+  if (row) targets = {DType::i64, DType::u8, DType::i8, DType::i16, DType::i32};
+  targets.push_back(type);
+  if (type != DType::f32 && (row || !plain)) targets.push_back(DType::f32);
+  given = plain && !row ? std::vector{Given::none} : std::vector{Given::none, Given::row};
+  if (!plain && !row) given.push_back(Given::element);
+  upstream = {Upstream::none, Upstream::one};
+  if (!plain || row) upstream.push_back(Upstream::each);
+  class_weight = row ? std::vector{false, true} : std::vector{false};
+  using enum Layout;
+  const auto lined_up = row ? std::vector{packed, pitched} : std::vector{packed};
+  matrix = chosen(plain, lined_up, {packed, shifted, padded, pitched, columns, spaced, broadcast});
+  target_matrix = matrix;
+  output = chosen(plain, lined_up, {packed, shifted, padded, pitched, columns, spaced});
+  vector = chosen(plain, {packed}, {packed, shifted, spaced, broadcast});
+}
+
+namespace {
+
+/// Whether chosen levels contradict each other. What a case does not have has no layout; that of a gradient in place is
+/// the prediction's, which then may not be broadcast; only Reduction::none has an upstream gradient for each output;
+/// and a label of type u8 that is no class needs fewer than 256 classes.
+bool possible(const LossPlan& plan, const Levels& levels) {
+  const auto is = [&](LossFactor factor, int level) { return levels[factor] == level; };
+  const auto placed = [&](LossFactor factor) { return levels[factor] > 0; };
+  for (const auto& [what, layout] : {std::pair{kWeight, kWeightLayout},
+                                     {kMask, kMaskLayout},
+                                     {kClassWeight, kClassWeightLayout},
+                                     {kUpstream, kUpstreamLayout},
+                                     {kValues, kValuesLayout}})
+    if (is(what, 0) && placed(layout)) return false;
+  if (placed(kGradient) && placed(kGradientLayout)) return false;
+  const int prediction = levels[kPredictionLayout];
+  if (is(kGradient, static_cast<int>(Gradient::in_place)) && prediction != kOpen &&
+      plan.matrix[static_cast<std::size_t>(prediction)] == Layout::broadcast)
+    return false;
+  if (is(kUpstream, static_cast<int>(Upstream::each)) && levels[kReduction] != kOpen &&
+      !is(kReduction, static_cast<int>(Reduction::none)))
+    return false;
+  if (is(kSpecial, static_cast<int>(Special::bad_targets)) && levels[kTarget] != kOpen && levels[kShape] != kOpen &&
+      LossPlan::level(plan.targets, levels, kTarget) == DType::u8 &&
+      LossPlan::level(plan.shapes, levels, kShape).cols > 255)
+    return false;
+  return true;
+}
+
+}  // namespace
+
+Space LossPlan::space() const {
+  const auto type_text = [&](DType type) {
+    return std::string(name_of(type)) + (row && is_real(type) ? " for each class" : "");
+  };
+  Space space;
+  space.factors = {factor_of("shape", shapes, text_of),
+                   factor_of("setting", settings, [](const AnyLoss& l) { return Losses::to_string(l); }),
+                   factor_of("target", targets, type_text),
+                   {"reduction", {"mean", "sum", "mean_over_batch", "none"}},
+                   choice("weight", {"none", "of rows", "of elements"}, given.size()),
+                   choice("mask", {"none", "of rows", "of elements"}, given.size()),
+                   choice("class weight", {"none", "given"}, class_weight.size()),
+                   choice("upstream", {"none", "one", "each"}, upstream.size()),
+                   {"scale", {"1", "1024"}},
+                   {"bad labels", {"error", "ignore"}},
+                   {"gradient", {"out of place", "none", "in place"}},
+                   {"values", {"none", "given"}},
+                   {"metrics", {"none", "accuracy", row ? "top 3" : "errors", "all"}},
+                   {"numbers", {"ordinary", "not finite", "extreme", "bad targets"}},
+                   layouts_of("prediction", matrix),
+                   layouts_of("target in memory", target_matrix),
+                   layouts_of("weight in memory", vector),
+                   layouts_of("mask in memory", vector),
+                   layouts_of("class weight in memory", class_weight.size() > 1 ? vector : std::vector{Layout::packed}),
+                   layouts_of("upstream in memory", vector),
+                   layouts_of("gradient in memory", output),
+                   layouts_of("values in memory", output)};
+  for (Factor& factor : limit_factors()) space.factors.push_back(std::move(factor));
+  space.possible = [plan = *this](const Levels& levels) { return possible(plan, levels); };
+  return space;
+}
+
+}  // namespace fuselage::cases
