@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 #include "fuselage/activations.h"
 #include "fuselage/batch.h"
@@ -17,6 +18,9 @@
 struct CUstream_st;
 
 namespace fuselage::kernels {
+
+/// What devices that run these kernels are called: "cuda".
+std::string_view device_name();
 
 /// What the device has to offer. Results do not depend on it.
 struct Limits {

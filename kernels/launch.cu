@@ -17,6 +17,8 @@ __global__ void probe_kernel() {}
 const Limits& limits() { return current_limits; }
 void set_limits(const Limits& l) { current_limits = l; }
 
+std::string_view device_name() { return kDevice; }
+
 std::span<const int> architectures() { return kArchitectures; }
 
 const char* refused_by_device() {

@@ -26,7 +26,7 @@ void run(benchmark::State& state, const std::string& device, const MakeWorkload&
 
 void add(const std::string& name, const MakeWorkload& make) {
   std::vector<std::string> devices{"cpu"};
-  if (cuda_status().usable) devices.push_back("cuda");
+  if (const CudaStatus cuda = cuda_status(); cuda.usable) devices.push_back(cuda.device);
   for (const std::string& device : devices)
     benchmark::RegisterBenchmark((device + "/" + name).c_str(),
                                  [device, make](benchmark::State& state) { run(state, device, make); })

@@ -202,6 +202,8 @@ void Backend::update(ParameterSet& parameters, const OptimizerSpec& optimizer, c
   run_update(parameters, optimizer, schedule, state, gate);
 }
 
+std::string known_devices() { return fmt::format("auto, cpu, {0}, {0}:N", cuda_device_name()); }
+
 std::unique_ptr<Backend> make_backend(std::string_view device, std::string* why, int threads) {
   auto say = [&](std::string text) {
     if (why) *why = std::move(text);
@@ -215,7 +217,7 @@ std::unique_ptr<Backend> make_backend(std::string_view device, std::string* why,
     const CudaStatus status = cuda_status();
     if (status.usable) {
       auto backend = make_cuda_backend(0);
-      say("device cuda, the first that was found: " + backend->description());
+      say(fmt::format("device {}, the first that was found: {}", status.device, backend->description()));
       return backend;
     }
     auto backend = make_cpu_backend({threads, {}});
@@ -223,14 +225,15 @@ std::unique_ptr<Backend> make_backend(std::string_view device, std::string* why,
     return backend;
   }
   int ordinal = 0;
-  const bool numbered = device.starts_with("cuda:");
-  const std::string_view digits = numbered ? device.substr(5) : "0";
+  const std::string_view name = cuda_device_name();
+  const bool numbered = device.starts_with(std::string(name) + ":");
+  const std::string_view digits = numbered ? device.substr(name.size() + 1) : "0";
   const auto [end, status] = std::from_chars(digits.data(), digits.data() + digits.size(), ordinal);
   const bool valid = status == std::errc() && end == digits.data() + digits.size() && ordinal >= 0;
-  if (!valid || (!numbered && device != "cuda"))
-    throw Error(Errc::unknown_name, fmt::format("unknown device '{}'; known: auto, cpu, cuda, cuda:N", device));
+  if (!valid || (!numbered && device != name))
+    throw Error(Errc::unknown_name, fmt::format("unknown device '{}'; known: {}", device, known_devices()));
   auto backend = make_cuda_backend(ordinal);
-  say("device cuda as asked: " + backend->description());
+  say(fmt::format("device {} as asked: {}", name, backend->description()));
   return backend;
 }
 

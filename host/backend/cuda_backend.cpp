@@ -92,7 +92,7 @@ class CudaBackend final : public Backend {
     cudaStreamSynchronize(copy_.get());
   }
 
-  std::string_view device() const override { return "cuda"; }
+  std::string_view device() const override { return cuda_device_name(); }
   std::string description() const override {
     cudaDeviceProp p{};
     check(cudaGetDeviceProperties(&p, ordinal_), "asking for the device's properties");
@@ -253,6 +253,8 @@ std::unique_ptr<Backend> make_cuda_backend(int ordinal) {
     throw Error(Errc::no_device, fmt::format("there is no CUDA device {}; found: {}", ordinal, status.text));
   return std::make_unique<CudaBackend>(ordinal);
 }
+
+std::string_view cuda_device_name() { return kernels::device_name(); }
 
 CudaStatus cuda_status() {
   CudaStatus s;

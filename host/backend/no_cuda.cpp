@@ -13,6 +13,8 @@ constexpr const char* kText =
 
 std::unique_ptr<Backend> make_cuda_backend(int) { throw Error(Errc::no_device, kText); }
 
+std::string_view cuda_device_name() { return "cuda"; }
+
 CudaStatus cuda_status() {
   CudaStatus status;
   status.text = kText;

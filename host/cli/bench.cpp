@@ -113,8 +113,10 @@ Json run_on(const std::string& device, const Options& options) {
 
 void run(const Options& options) {
   std::vector<std::string> devices{options.device};
-  if (options.device == "auto")
-    devices = cuda_status().usable ? std::vector<std::string>{"cpu", "cuda"} : std::vector<std::string>{"cpu"};
+  if (options.device == "auto") {
+    devices = {"cpu"};
+    if (const CudaStatus cuda = cuda_status(); cuda.usable) devices.push_back(cuda.device);
+  }
   Json results = Json::array();
   for (const std::string& device : devices) results.push_back(run_on(device, options));
   if (options.json) print(results);
@@ -125,8 +127,7 @@ void run(const Options& options) {
 void add_bench(CLI::App& parent, int&) {
   const auto o = std::make_shared<Options>();
   CLI::App* verb = parent.add_subcommand("bench", "Time every loss and optimizer");
-  verb->add_option("--device", o->device, "auto (cpu, and cuda where it is usable), cpu, cuda, cuda:N")
-      ->capture_default_str();
+  verb->add_option("--device", o->device, known_devices() + "; auto: all that are usable")->capture_default_str();
   verb->add_option("--threads", o->threads, "CPU threads; 0: all")->check(CLI::Range(0, 4096));
   verb->add_flag("--quick", o->quick, "Smaller arrays, fewer repetitions");
   verb->add_flag("--json", o->json, "Print JSON");

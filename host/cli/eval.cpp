@@ -252,8 +252,7 @@ void add_eval(CLI::App& parent, int&) {
   }
   verb->add_option("--reduction", o->reduction, "mean, sum, mean_over_batch or none")->capture_default_str();
   verb->add_option("--dtype", o->dtype, "Storage of predictions and gradient: fp32, bf16, fp16 [fp32]");
-  verb->add_option("--device", o->device, "auto, cpu, cuda, cuda:N, or reference (double precision)")
-      ->capture_default_str();
+  verb->add_option("--device", o->device, known_devices() + ", or reference (double precision)")->capture_default_str();
   verb->add_option("--threads", o->threads, "CPU threads; 0: all")->check(CLI::Range(0, 4096));
   verb->add_option("--grad-out", o->grad_out, "pred=FILE.npy: where the gradient goes");
   verb->add_option("--values-out", o->values_out, "FILE.npy for the values, with --reduction none");

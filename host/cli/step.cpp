@@ -168,8 +168,7 @@ void add_step(CLI::App& parent, int&) {
   verb->add_option("--schedule", o->schedule, "Of the learning rate: step:every=10 (see `fuselage list schedules`)")
       ->capture_default_str();
   verb->add_option("--dtype", o->dtype, "Storage of parameter and gradient: fp32, bf16, fp16 [fp32]");
-  verb->add_option("--device", o->device, "auto, cpu, cuda, cuda:N, or reference (double precision)")
-      ->capture_default_str();
+  verb->add_option("--device", o->device, known_devices() + ", or reference (double precision)")->capture_default_str();
   verb->add_option("--threads", o->threads, "CPU threads; 0: all")->check(CLI::Range(0, 4096));
   verb->add_flag("--json", o->json, "Print JSON");
   verb->footer(

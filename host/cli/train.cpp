@@ -196,8 +196,7 @@ void add_train(CLI::App& parent, int& exit_code) {
   auto arguments = std::make_shared<TrainArguments>();
   verb->add_option("run", arguments->words, "RUN.toml, and overrides such as train.epochs=3")
       ->type_name("RUN.toml KEY=VALUE");
-  verb->add_option("--device", arguments->device, "auto, cpu, cuda or cuda:N; stands above train.device")
-      ->type_name("DEVICE");
+  verb->add_option("--device", arguments->device, known_devices() + "; stands above train.device")->type_name("DEVICE");
   verb->add_option("--resume", arguments->resume, "Go on from the checkpoint in the folder of a run")->type_name("DIR");
   verb->add_flag("--json", arguments->json, "One JSON object for each epoch, and one for the whole run");
   verb->footer(kFooter);

@@ -103,8 +103,7 @@ int run(const Options& options) {
 void add_validate(CLI::App& parent, int& exit_code) {
   const auto o = std::make_shared<Options>();
   CLI::App* verb = parent.add_subcommand("validate", "Check every loss and optimizer against the reference");
-  verb->add_option("--device", o->sweep.device, "auto (cpu, and cuda where it is usable), cpu, cuda, cuda:N")
-      ->capture_default_str();
+  verb->add_option("--device", o->sweep.device, known_devices() + "; auto: all that are usable")->capture_default_str();
   verb->add_option("--seed", o->sweep.seed, "Of the inputs")->capture_default_str();
   verb->add_flag("--quick", o->sweep.quick, "Fewer shapes");
   verb->add_flag("--finite-difference", o->derivatives, "Also check derivatives against differences, in double");

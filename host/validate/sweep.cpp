@@ -74,7 +74,7 @@ std::vector<Solver> solvers_for(std::string_view device) {
                                     std::shared_ptr<Backend>(make_cpu_backend({threads, target}))));
     if (device == "cpu" || !cuda_status().usable) return solvers;
   }
-  const std::string name = automatic ? "cuda" : std::string(device);
+  const std::string name(automatic ? cuda_device_name() : device);
   solvers.push_back(solver_of(name, std::shared_ptr<Backend>(make_backend(name))));
   return solvers;
 }

@@ -74,7 +74,7 @@ class Backend {
 
   virtual ~Backend() = default;
 
-  /// "cpu", "cuda".
+  /// "cpu", or cuda_device_name().
   virtual std::string_view device() const = 0;
   /// One line for people: the device, what of it is used.
   virtual std::string description() const = 0;
@@ -152,8 +152,12 @@ std::unique_ptr<Backend> make_cpu_backend(const CpuOptions& options = {});
 /// Device `ordinal`; throws Error(no_device) that says what was found and what to install.
 std::unique_ptr<Backend> make_cuda_backend(int ordinal = 0);
 
+/// What CUDA devices are called: "cuda". Builds for tests may have another device in its place. Asks no driver.
+std::string_view cuda_device_name();
+
 /// Why CUDA can or cannot be used here: what was built, what was found.
 struct CudaStatus {
+  std::string device = std::string(cuda_device_name());
   bool built = false;   ///< the library has CUDA code
   bool usable = false;  ///< and a device that it can run on
   std::string text;     ///< one line for people
@@ -161,6 +165,9 @@ struct CudaStatus {
   std::string runtime, driver;
 };
 CudaStatus cuda_status();
+
+/// What make_backend() takes, for messages: "auto, cpu, cuda, cuda:N".
+std::string known_devices();
 
 /// "cpu", "cuda", "cuda:1", or "auto": CUDA where it is usable, else the CPU. `why` receives one line that says which
 /// device was taken and why.
