@@ -52,7 +52,7 @@ __device__ __forceinline__ Contribution<float> add_element(const L& loss, float 
 }
 
 /// The end of the pass, by its last block: the report, from a.options.sums doubles of which one in `stride` is left.
-__device__ inline void end_pass(const PointwiseArgs& a, std::int64_t left, std::int64_t stride) {
+__device__ __forceinline__ void end_pass(const PointwiseArgs& a, std::int64_t left, std::int64_t stride) {
   LossReport report;
   report.value_sum = block_sequence(a.value, left, stride);
   if (a.abs_error) {

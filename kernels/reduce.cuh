@@ -44,7 +44,7 @@ __device__ __forceinline__ S add_warp_lanes(S (&sums)[kLanesOfThread]) {
 }
 
 /// add_chunk of core/partition.h by a block: n doubles, `stride` apart. The result is in the threads of the first warp.
-__device__ inline double block_chunk(const double* x, int n, std::int64_t stride) {
+__device__ __forceinline__ double block_chunk(const double* x, int n, std::int64_t stride) {
   auto& lanes = shared<double[kLanes]>([] {});
   __syncthreads();  // the last call's lanes were read, and what the caller wrote since is seen
   for (int l = static_cast<int>(threadIdx.x); l < kLanes; l += static_cast<int>(blockDim.x)) {
@@ -61,19 +61,26 @@ __device__ inline double block_chunk(const double* x, int n, std::int64_t stride
   return add_warp_lanes<kLanesOfThread>(own);
 }
 
-/// Puts the sum of chunk `c` of n doubles, `stride` apart, into the chunk's first element.
-__device__ inline void put_chunk_sum(double* x, std::int64_t n, std::int64_t stride, std::int64_t c) {
+/// Puts the sum of chunk `c` of n doubles, `stride` apart, into the chunk's first element; gives it back as
+/// block_chunk.
+__device__ __forceinline__ double put_chunk_sum(double* x, std::int64_t n, std::int64_t stride, std::int64_t c) {
   double* const first = x + c * kChunk * stride;
   const double sum = block_chunk(first, chunk_length(n, c), stride);
   if (threadIdx.x == 0) *first = sum;
+  return sum;
 }
 
 /// add_sequence of core/partition.h by a block: n doubles, `stride` apart; chunk sums are written over them. The result
 /// is in the threads of the first warp.
-__device__ inline double block_sequence(double* x, std::int64_t n, std::int64_t stride) {
-  for (; n > kChunk; n = chunks_of(n), stride *= kChunk)
-    for (std::int64_t c = 0; c < chunks_of(n); ++c) put_chunk_sum(x, n, stride, c);
-  return block_chunk(x, static_cast<int>(n), stride);
+__device__ __forceinline__ double block_sequence(double* x, std::int64_t n, std::int64_t stride) {
+  double sum = 0;
+  do {
+    const std::int64_t chunks = chunks_of(n);
+    for (std::int64_t c = 0; c < chunks; ++c) sum = put_chunk_sum(x, n, stride, c);
+    n = chunks;
+    stride *= kChunk;
+  } while (n > 1);
+  return sum;
 }
 
 /// The maximum over a warp, NaN passed over as by greater_of; all threads get it.

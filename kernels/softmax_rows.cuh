@@ -88,7 +88,7 @@ __device__ __forceinline__ void put_value(const SoftmaxArgs& a, std::int64_t r, 
 }
 
 /// The end of the pass, by its last block: the report, from a.options.sums doubles of which one in `stride` is left.
-__device__ inline void end_pass(const SoftmaxArgs& a, std::int64_t left, std::int64_t stride) {
+__device__ __forceinline__ void end_pass(const SoftmaxArgs& a, std::int64_t left, std::int64_t stride) {
   LossReport report;
   report.value_sum = block_sequence(a.value, left, stride);
   if (threadIdx.x > 0) return;
