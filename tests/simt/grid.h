@@ -19,6 +19,7 @@ struct Grid {
   std::size_t dynamic_bytes = 0;  ///< of shared memory
   OperationId operation = 0;
   std::function<void()> body;  ///< one thread's work: calls the kernel with its arguments
+  std::string refused;         ///< what is wrong with the arguments; then nothing runs, and run_grid gives it back
 };
 
 /// Runs every thread to its end, or up to the first fault. Gives back what went wrong, naming kernel, block, thread and
