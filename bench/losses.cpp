@@ -9,19 +9,23 @@ namespace {
 
 using namespace fuselage;
 
-/// Small enough for the first caches, for the last one, and for none.
+/// Small enough for the first caches, for the last one, and, with rotating copies, for none.
 constexpr std::int64_t kElements[] = {1 << 12, 1 << 18, 1 << 23};
 constexpr std::int64_t kClasses[] = {10, 1000, 32000};
 
 template <class L>
 void add(DType type, std::int64_t rows, std::int64_t cols) {
   if (rows == 0) return;
-  bench::add(fmt::format("{}/{}/{}x{}", L::name, name_of(type), rows, cols),
-             [=](Backend& backend) { return validate::loss_workload(backend, L{}, type, rows, cols, 1); });
+  bench::add(fmt::format("{}/{}/{}x{}", L::name, name_of(type), rows, cols), [=](Backend& backend) {
+    const std::int64_t n = rows * cols;
+    const double bytes = 3.0 * static_cast<double>(size_of(type)) * static_cast<double>(n);
+    const int copies = n > kElements[1] ? bench::copies_beyond_cache(backend, bytes) : 1;
+    return validate::loss_workload(backend, L{}, type, rows, cols, copies);
+  });
 }
 
 void add_all() {
-  bench::add("copy", [](Backend& backend) { return validate::copy_workload(backend, std::int64_t{1} << 25); });
+  bench::add("copy", [](Backend& backend) { return validate::copy_workload(backend, std::int64_t{1} << 28); });
   for (const DType type : bench::kTypes) {
     Losses::for_each([&]<class L>() {
       for (const std::int64_t n : kElements) {

@@ -20,7 +20,10 @@ void add_all() {
     Optimizers::for_each([&]<class R>() {
       for (const Tensors t : kTensors)
         bench::add(fmt::format("{}/{}/{}x{}", R::name, name_of(type), t.count, t.size), [=](Backend& backend) {
-          return validate::step_workload(backend, validate::usual_optimizer(R{}), type, t.count, t.size, 1);
+          // Tensors that are large together rotate, so that no cache holds them; small ones stay where they are.
+          const double bytes = 3.0 * static_cast<double>(size_of(type)) * static_cast<double>(t.count * t.size);
+          const int copies = t.size > 1000 ? bench::copies_beyond_cache(backend, bytes) : 1;
+          return validate::step_workload(backend, validate::usual_optimizer(R{}), type, t.count, t.size, copies);
         });
     });
 }

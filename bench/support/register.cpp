@@ -24,6 +24,11 @@ void run(benchmark::State& state, const std::string& device, const MakeWorkload&
 
 }  // namespace
 
+int copies_beyond_cache(const Backend& backend, double bytes) {
+  const double cache = backend.host_accessible() ? validate::host_cache_bytes() : validate::kDeviceCacheBytes;
+  return validate::copies_beyond_cache(bytes, cache);
+}
+
 void add(const std::string& name, const MakeWorkload& make) {
   std::vector<std::string> devices{"cpu"};
   if (const CudaStatus cuda = cuda_status(); cuda.usable) devices.push_back(cuda.device);

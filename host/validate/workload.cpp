@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstring>
 #include <map>
 #include <utility>
@@ -54,10 +55,28 @@ Buffer labels(Backend& backend, std::int64_t rows, std::int64_t classes) {
   return buffer;
 }
 
+/// A hash of bytes of device memory, chained with `h`.
+std::uint64_t hash_of(Backend& backend, const void* data, std::size_t bytes, std::uint64_t h = 0) {
+  std::vector<std::uint64_t> words((bytes + 7) / 8);
+  backend.copy(words.data(), data, bytes);
+  backend.synchronize();
+  h += bytes;
+  for (const std::uint64_t word : words) {
+    h = (h ^ word) * 0x9e3779b97f4a7c15u;
+    h ^= h >> 29;
+  }
+  return h;
+}
+
 class LossWorkload : public Workload {
  public:
   LossWorkload(Backend& backend, const AnyLoss& loss, DType type, std::int64_t rows, std::int64_t cols, int copies)
-      : backend_(backend), loss_(loss), rows_(rows), cols_(cols), report_(backend, sizeof(LossReport)) {
+      : backend_(backend),
+        loss_(loss),
+        rows_(rows),
+        cols_(cols),
+        gradient_bytes_(rows * cols * static_cast<std::int64_t>(size_of(type))),
+        report_(backend, sizeof(LossReport)) {
     LossProblem probe;
     probe.loss = loss;
     const bool row = probe.is_row();
@@ -80,6 +99,11 @@ class LossWorkload : public Workload {
     backend_.loss(loss_, batches_[next_], report_.as<LossReport>());
     next_ = (next_ + 1) % batches_.size();
   }
+  std::uint64_t first_result() override {
+    // The report's last field is a flag, and what pads the struct after it is nobody's.
+    const std::uint64_t report = hash_of(backend_, report_.data(), offsetof(LossReport, rejected) + 1);
+    return hash_of(backend_, batches_[0].gradient.data, static_cast<std::size_t>(gradient_bytes_), report);
+  }
   double bytes() const override { return bytes_; }
   std::string shape() const override { return fmt::format("[{}, {}]", rows_, cols_); }
 
@@ -88,6 +112,7 @@ class LossWorkload : public Workload {
   AnyLoss loss_;
   std::int64_t rows_, cols_;
   double bytes_ = 0;
+  std::int64_t gradient_bytes_;
   Buffer report_;
   std::vector<Buffer> memory_;
   std::vector<LossBatch> batches_;
@@ -117,12 +142,22 @@ class StepWorkload : public Workload {
           p.state[s] = memory_.emplace_back(noise(backend, DType::f32, size, stream++)).as<float>();
         parameters.push_back(p);
       }
+      if (i == 0) first_ = parameters;
       sets_.push_back(backend.bind(parameters, optimizer.rule));
     }
   }
   void run() override {
     backend_.update(*sets_[next_], optimizer_, AnySchedule{}, counters_.as<StepState>(), nullptr);
     next_ = (next_ + 1) % sets_.size();
+  }
+  std::uint64_t first_result() override {
+    std::uint64_t h = hash_of(backend_, counters_.data(), sizeof(StepState));
+    for (const Parameter& p : first_) {
+      h = hash_of(backend_, p.value, static_cast<std::size_t>(p.size) * size_of(p.dtype), h);
+      for (const float* state : p.state)
+        if (state) h = hash_of(backend_, state, static_cast<std::size_t>(p.size) * sizeof(float), h);
+    }
+    return h;
   }
   double bytes() const override { return bytes_; }
   std::string shape() const override { return fmt::format("{} x [{}]", tensors_, size_); }
@@ -134,6 +169,7 @@ class StepWorkload : public Workload {
   double bytes_ = 0;
   Buffer counters_;
   std::vector<Buffer> memory_;
+  std::vector<Parameter> first_;  ///< of the first set
   std::vector<std::unique_ptr<ParameterSet>> sets_;
   std::size_t next_ = 0;
 };
@@ -158,6 +194,9 @@ class CopyWorkload : public Workload {
                         end = thread + 1 == threads ? size : size / threads * (thread + 1);
       std::memcpy(to + begin, from + begin, end - begin);
     }
+  }
+  std::uint64_t first_result() override {
+    return hash_of(backend_, to_.data(), static_cast<std::size_t>(bytes_ / 4 * 4));
   }
   double bytes() const override { return 2.0 * static_cast<double>(bytes_); }
   std::string shape() const override { return fmt::format("[{}]", bytes_); }

@@ -18,6 +18,9 @@ class Workload {
  public:
   virtual ~Workload() = default;
   virtual void run() = 0;
+  /// A hash of all that the first run left: gradient and report, or parameters, their state and the step counter. Only
+  /// after one run, since a step's second one begins where the first one ended. Waits for the device.
+  virtual std::uint64_t first_result() = 0;
   /// Useful bytes of one run.
   virtual double bytes() const = 0;
   /// "[4096, 1000]".
@@ -26,6 +29,9 @@ class Workload {
 
 /// How many copies of `bytes` no cache holds: together at least twice `cache` bytes, at least 1, at most 64.
 int copies_beyond_cache(double bytes, double cache);
+/// More than the last cache of any GPU (H200 60 MB, the largest known 128 MB): the runtime's figure is not asked for,
+/// since part of such a cache may belong to another half of the chip.
+inline constexpr double kDeviceCacheBytes = 256e6;
 /// The last level cache of the host in bytes; 32 MiB where the system does not say.
 double host_cache_bytes();
 
