@@ -5,9 +5,11 @@
 #include <dlfcn.h>
 #include <fmt/format.h>
 
+#include <cstdlib>
 #include <map>
 #include <tuple>
 
+#include "host/backend/cuda/library_search.h"
 #include "host/backend/cuda/runtime.h"
 
 namespace fuselage::cuda {
@@ -34,18 +36,26 @@ struct Library {
   decltype(&cublasLtMatmul) matmul;
 };
 
-/// Opens the library of the runtime's own major version; it is never closed, since a process has one.
+/// The library of the runtime's own major version: by its name, else in the folders of library_search.h.
+void* open_library(const std::string& name) {
+  if (void* handle = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL)) return handle;
+  const char* reason = dlerror();
+  std::string tried = fmt::format("{} ({})", name, reason ? reason : "no reason given");
+  for (const std::filesystem::path& folder : library_folders(kMajor, [](const char* v) { return std::getenv(v); })) {
+    if (void* handle = dlopen((folder / name).c_str(), RTLD_NOW | RTLD_LOCAL)) return handle;
+    tried += ", " + folder.string();
+  }
+  throw Error(Errc::no_device,
+              fmt::format("matrix products on CUDA need {}, which cannot be loaded; tried {}; install NVIDIA's package "
+                          "libcublas-{}-{}, or add its folder to LD_LIBRARY_PATH",
+                          name, tried, kMajor, CUDART_VERSION % 1000 / 10));
+}
+
+/// It is never closed, since a process has one.
 const Library& load_library() {
   static const Library library = [] {
     const std::string name = fmt::format("libcublasLt.so.{}", kMajor);
-    void* handle = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (!handle) {
-      const char* reason = dlerror();
-      throw Error(Errc::no_device,
-                  fmt::format("matrix products on CUDA need {}, which cannot be loaded ({}); install NVIDIA's package "
-                              "libcublas-{}-{}, or add its folder to LD_LIBRARY_PATH",
-                              name, reason ? reason : "no reason given", kMajor, CUDART_VERSION % 1000 / 10));
-    }
+    void* const handle = open_library(name);
     Library found{};
     const auto find = [&](auto& function, const char* symbol) {
       function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(dlsym(handle, symbol));
