@@ -12,6 +12,7 @@
 #include "fuselage/optimizers.h"
 #include "host/validate/problem.h"
 #include "tests/support/files.h"
+#include "tests/support/paths.h"
 
 namespace fuselage {
 namespace {
@@ -28,12 +29,12 @@ struct Result {
 class Cli : public testing::Test {
  protected:
   TempFolder folder_;
+  const std::string program_ = "'" + test::environment_or("FUSELAGE_CLI", FUSELAGE_CLI) + "'";
 
   std::string path(std::string_view name) const { return (folder_ / name).string(); }
 
   Result run(const std::string& arguments) const {
-    const std::string command =
-        std::string(FUSELAGE_CLI) + " " + arguments + " >'" + path("out") + "' 2>'" + path("err") + "'";
+    const std::string command = program_ + " " + arguments + " >'" + path("out") + "' 2>'" + path("err") + "'";
     const int status = std::system(command.c_str());
     return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, test::bytes_of(path("out")), test::bytes_of(path("err"))};
   }
@@ -223,11 +224,13 @@ TEST_F(Cli, ListsAreTheLists) {
 }
 
 TEST_F(Cli, TheDocumentationHoldsTheListsAsPrinted) {
+  const std::string root = test::source_dir().string();
+  if (!std::filesystem::exists(root + "/README.md")) GTEST_SKIP() << "no documentation under " << root;
   const std::vector<std::pair<std::string, std::vector<std::string>>> pages{
       {"/docs/conventions.md", {"losses", "optimizers", "metrics", "schedules", "activations"}},
       {"/README.md", {"losses", "optimizers"}}};
   for (const auto& [page, lists] : pages) {
-    const std::string text = test::bytes_of(FUSELAGE_SOURCE_DIR + page);
+    const std::string text = test::bytes_of(root + page);
     for (const std::string& list : lists) {
       const std::string begin = "<!-- fuselage list " + list + " --markdown -->\n", end = "<!-- end -->";
       const std::size_t from = text.find(begin);

@@ -10,6 +10,8 @@
 #include <iterator>
 #include <set>
 
+#include "tests/support/paths.h"
+
 namespace {
 
 namespace fs = std::filesystem;
@@ -19,7 +21,7 @@ using fuselage::test::Source;
 
 std::vector<Source> read_tree() {
   static const std::set<std::string> kinds = {".h", ".cpp", ".cu", ".cuh"};
-  const fs::path root = FUSELAGE_SOURCE_DIR;
+  const fs::path root = fuselage::test::source_dir();
   std::vector<Source> tree;
   for (const char* folder : {"include", "host", "kernels", "tests", "bench", "examples"}) {
     if (!fs::exists(root / folder)) continue;
@@ -46,9 +48,11 @@ void tell_of_long_files(const std::vector<Source>& tree) {
 }
 
 TEST(Layering, TheTreeKeepsTheRules) {
+  const fs::path root = fuselage::test::source_dir();
+  if (!fs::exists(root / "include")) GTEST_SKIP() << "no sources under " << root << ", only what came with the build";
   const std::vector<Source> tree = read_tree();
   tell_of_long_files(tree);
-  ASSERT_GT(tree.size(), 30u) << "no sources under " << FUSELAGE_SOURCE_DIR;
+  ASSERT_GT(tree.size(), 30u) << "no sources under " << root;
   for (const std::string& breach : breaches(tree)) ADD_FAILURE() << breach;
 }
 
