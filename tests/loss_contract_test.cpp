@@ -313,6 +313,13 @@ TEST_F(LossContract, ViewsThatCannotBeAreRefused) {
   b.prediction = b.target = {x.data(), DType::f32, 5, 0, 0};
   b.gradient = {g.data(), DType::f32, 5, 0, 0};
   EXPECT_EQ(message_of([&] { run("mse", b); }), "no error") << "rows without columns are empty, not wrong";
+  EXPECT_EQ(message_of([&] { run("softmax_cross_entropy", b); }),
+            "bad_shape: prediction has the shape [5, 0]: a row of logits has a class at least");
+  b.gradient = {};
+  b.prediction = b.target = {x.data(), 4, 3};
+  b.values = {g.data(), DType::f32, 4, 3, 0};
+  EXPECT_EQ(message_of([&] { run("mse", b); }),
+            "bad_shape: values has a stride of 0: elements would overwrite each other");
 }
 
 TEST_F(LossContract, BadArgumentsAreRefusedByName) {

@@ -52,13 +52,18 @@ void check_strides(const ConstView& v, std::string_view name) {
     throw Error(Errc::bad_shape, fmt::format("{} has too many elements: {}", name, shape_text(v)));
 }
 
+/// Elements that are written must each have a place.
+void require_places(const ConstView& v, std::string_view name) {
+  if (v.size() > 0 && ((v.cols > 1 && v.col_stride == 0) || (v.rows > 1 && v.row_stride == 0)))
+    throw Error(Errc::bad_shape, fmt::format("{} has a stride of 0: elements would overwrite each other", name));
+}
+
 void check_gradient(const LossBatch& b) {
   const ConstView g = b.gradient, y = b.prediction;
   require_shape(g, "gradient", y.rows, y.cols);
   require_type(g, "gradient", y.dtype);
   if (g.size() == 0) return;
-  if ((g.cols > 1 && g.col_stride == 0) || (g.rows > 1 && g.row_stride == 0))
-    throw Error(Errc::bad_shape, "gradient has a stride of 0: elements would overwrite each other");
+  require_places(g, "gradient");
   const auto [g0, g1] = extent(g);
   const auto [y0, y1] = extent(y);
   const bool same = g.data == y.data && (g.rows <= 1 || g.row_stride == y.row_stride) &&
@@ -83,6 +88,9 @@ void check_batch(const LossBatch& b, bool pointwise) {
                                    {ConstView(b.gradient), "gradient"},
                                    {ConstView(b.values), "values"}})
     check_strides(view, name);
+  if (!pointwise && y.rows > 0 && y.cols == 0)
+    throw Error(Errc::bad_shape,
+                fmt::format("prediction has the shape {}: a row of logits has a class at least", shape_text(y)));
   if (is_label(b.target.dtype)) {
     if (pointwise)
       throw Error(Errc::bad_dtype, fmt::format("target is {}: a pointwise loss takes real targets of the prediction's "
@@ -114,6 +122,7 @@ void check_batch(const LossBatch& b, bool pointwise) {
   if (b.values) {
     require_type(b.values, "values", DType::f32);
     require_shape(b.values, "values", y.rows, pointwise ? y.cols : 1);
+    require_places(b.values, "values");
     const auto [v0, v1] = extent(b.values);
     for (const auto& [other, name] : {std::pair{y, "the prediction"},
                                       {b.target, "the target"},
