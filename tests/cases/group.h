@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -57,6 +58,7 @@ struct Group {
 
   /// For messages.
   std::string text(const Levels& levels) const { return name + ": " + space.text(levels); }
+  friend void PrintTo(const Group& group, std::ostream* out) { *out << group.name; }
 };
 
 enum class Size {
