@@ -61,6 +61,10 @@ class Block {
   Thread& thread(unsigned t) { return threads_[t]; }
   Knowledge& knowledge() { return knowledge_; }
   const std::vector<SharedVariable>& variables() const { return variables_; }
+  bool owns(const void* shared) const {
+    const auto p = static_cast<const char*>(shared);
+    return p >= room_ && p < room_ + kSharedRoom;
+  }
 
   bool has_ready() const { return ready_warps_ != 0; }
   void make_ready(unsigned t);

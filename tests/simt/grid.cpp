@@ -71,8 +71,7 @@ std::string run_grid(const Grid& grid) {
   n = static_cast<std::size_t>(std::min<std::uint64_t>(n, run.blocks));
   if (check::enabled()) {
     n = 1;
-    run.first_instance = check::take_instances(grid.operation, run.blocks);
-    check::grid_begins();
+    run.first_instance = check::grid_begins(grid);
   }
   auto& all = workers(n);
   std::vector<std::thread> threads;

@@ -16,12 +16,13 @@ namespace simt {
 /// One access, as it is remembered. 16 bytes: there are three for each two bytes of memory.
 struct Access {
   std::uint32_t instance = 0;  ///< the block, counted over all grids; 0: no access
-  std::uint32_t pc = 0;        ///< relative to the program
+  std::uint32_t place = 0;     ///< in the source (shadow.h)
   std::uint64_t thread : 10 = 0;
   std::uint64_t atomic : 1 = 0;
+  std::uint64_t write : 1 = 0;
   std::uint64_t bytes : 2 = 0;   ///< which of the two
   std::uint64_t phase : 24 = 0;  ///< barriers of the block before it
-  std::uint64_t clock : 27 = 0;  ///< of the thread
+  std::uint64_t clock : 26 = 0;  ///< of the thread
 };
 static_assert(sizeof(Access) == 16);
 

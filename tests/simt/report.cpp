@@ -87,9 +87,9 @@ std::string source_line(std::uintptr_t pc) {
   return std::string("address ") + address.data();
 }
 
-std::string source_line(const std::source_location& where) {
-  return in_tree(where.file_name()) + ":" + std::to_string(where.line());
-}
+std::string source_line(const std::source_location& where) { return source_line(where.file_name(), where.line()); }
+
+std::string source_line(const char* file, std::uint32_t line) { return in_tree(file) + ":" + std::to_string(line); }
 
 std::string function_name(const void* function) {
   if (!function) return {};

@@ -14,6 +14,7 @@ namespace simt {
 std::string source_line(std::uintptr_t pc);
 /// The same of a place that the compiler named.
 std::string source_line(const std::source_location& where);
+std::string source_line(const char* file, std::uint32_t line);
 /// Full name of the function at an address; empty where nobody knows.
 std::string function_name(const void* function);
 

@@ -13,8 +13,7 @@
 #include "tests/simt/report.h"
 
 // Device code sees them as constants (device/builtins.h).
-constinit thread_local uint3 threadIdx{}, blockIdx{};
-constinit thread_local dim3 blockDim{}, gridDim{};
+constinit thread_local uint3 threadIdx{}, blockIdx{}, blockDim{}, gridDim{};
 
 namespace simt {
 
@@ -122,7 +121,7 @@ void Worker::go(Fiber& from, bool last) {
     to.bytes = kStackBytes;
   }
   enter();
-  running.checked = running.arguments != 0 && to.place != nullptr;
+  running.checked = to.place != nullptr && check::enabled();
   running.stack = reinterpret_cast<std::uintptr_t>(to.stack);
   switch_fiber(from, to, &Worker::entry, last);
 }
@@ -252,8 +251,8 @@ void Worker::run(GridRun& run) {
   main_ = Fiber{};
   rng_ = (run.seed + 0x9e3779b97f4a7c15ull * (run.next + 1)) | 1;
   stalled_ = 0;
-  gridDim = run.grid.blocks;
-  blockDim = run.grid.threads;
+  gridDim = {run.grid.blocks.x, run.grid.blocks.y, run.grid.blocks.z};
+  blockDim = {run.grid.threads.x, run.grid.threads.y, run.grid.threads.z};
   const std::size_t wanted = run.seed > 0 ? 2 + random() % 3 : 1;
   while (resident_.size() < wanted && admit()) {}
   block_ = nullptr;
@@ -319,7 +318,7 @@ void fail(const char* what, Where where) {
 void kernel_begins(const void* arguments, std::size_t bytes) {
   running.arguments = reinterpret_cast<std::uintptr_t>(arguments);
   running.argument_bytes = bytes;
-  running.checked = true;
+  running.checked = check::enabled();
 }
 
 }  // namespace simt

@@ -45,8 +45,9 @@ cudaError_t start(const char* name, const cudaLaunchConfig_t& config, void (*ker
   };
   (check(args), ...);
   grid.body = [kernel, arguments = std::tuple<P...>(args...)] {
+    void (*const own)(P...) = kernel;  // from here on the thread may read its stack and its arguments only
     simt::kernel_begins(&arguments, sizeof arguments);
-    std::apply(kernel, arguments);
+    std::apply(own, arguments);
   };
   return simt::enqueue_grid(std::move(grid), config.stream);
 }
