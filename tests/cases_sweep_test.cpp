@@ -12,7 +12,7 @@ namespace {
 TEST(CasesSweep, TargetsAndThreadsAgree) {
   const auto backends = testing::cpu_backends();
   for (const Group& group : all_groups(Size::full))
-    sweep(group, [&](const Levels& levels) {
+    sweep(group, 20000, [&](const Levels& levels) {
       const CaseRun run = group.prepare(levels);
       const Outcome first = run(*backends[0]);
       for (const auto& backend : backends) {

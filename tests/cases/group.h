@@ -64,6 +64,7 @@ struct Group {
 enum class Size {
   small,  ///< no case of more than about 10,000 elements: for devices where an access costs 50 ns
   full,
+  beyond_a_sequence,  ///< losses whose sums have more than 4,096 chunks: 16.8 million elements each
 };
 
 /// A group for each loss and each storage type; each optimizer and each storage type; each activation.

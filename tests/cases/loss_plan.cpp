@@ -52,7 +52,10 @@ LossPlan::LossPlan(const AnyLoss& entry, DType type, Size size, bool plain) : dt
     for (const Shape& s : list)
       if (size == Size::full || s.rows * s.cols <= kSmallCase) shapes.push_back(s);
   };
-  row ? take(kRowShapes) : take(kPointwiseShapes);
+  if (size == Size::beyond_a_sequence)
+    shapes = {row ? Shape{4096 * 4096 + 1, 1} : Shape{4097, 4096}};
+  else
+    row ? take(kRowShapes) : take(kPointwiseShapes);
   if (row) targets = {DType::i64, DType::u8, DType::i8, DType::i16, DType::i32};
   targets.push_back(type);
   if (type != DType::f32 && (row || !plain)) targets.push_back(DType::f32);

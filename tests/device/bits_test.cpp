@@ -7,62 +7,14 @@
 // warps or blocks for a row, and each of these follows from factors of which all pairs are taken.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <iostream>
-
 #include "fuselage/validate.h"
-#include "tests/cases/device_limits.h"
+#include "tests/cases/device_suite.h"
 #include "tests/cases/expected.h"
 
 namespace fuselage::cases {
 namespace {
 
-std::string environment(const char* name, const char* otherwise = "") {
-  const char* text = std::getenv(name);
-  return text ? text : otherwise;
-}
-
-class Bits : public ::testing::TestWithParam<Group> {
- protected:
-  static void SetUpTestSuite() {
-    const CudaStatus status = cuda_status();
-    if (!status.usable) {
-      missing_ = status.text;
-      return;
-    }
-    device_ = make_backend(cuda_device_name());
-    std::cout << device_->description() << std::endl;
-  }
-  static void TearDownTestSuite() { device_.reset(); }
-
-  void SetUp() override {
-    if (!missing_.empty()) GTEST_SKIP() << missing_;
-  }
-
-  /// The hash of what the device leaves; says what differs from the CPU.
-  static std::uint64_t compare(const Group& group, const Levels& levels) {
-    const CaseRun run = group.prepare(levels);
-    const Outcome expected = run(*cpu_);
-    set_device_limits(group.limits(levels));
-    try {
-      const Outcome got = run(*device_);
-      const std::string what = difference(expected, "the CPU", got, std::string(device_->device()));
-      EXPECT_EQ(what, "") << group.text(levels) << seed();
-      return got.hash();
-    } catch (const Error& error) {
-      missing_ = "a case before this one left the device unusable";
-      ADD_FAILURE() << group.text(levels) << seed() << "\n  " << name_of(error.code()) << ": " << error.what();
-      return 0;
-    }
-  }
-  static std::string seed() {
-    const std::string seed = environment("SIMT_SEED");
-    return seed.empty() ? seed : "\n  SIMT_SEED=" + seed;
-  }
-
-  static inline std::unique_ptr<Backend> device_, cpu_ = make_cpu_backend({1, {}});
-  static inline std::string missing_;
-};
+class Bits : public DeviceSuite, public ::testing::WithParamInterface<Group> {};
 
 Size size() { return environment("FUSELAGE_CASES") == "small" ? Size::small : Size::full; }
 
@@ -78,17 +30,6 @@ TEST_P(Bits, AreThoseOfTheCpu) {
   EXPECT_EQ(judge(group.name, bits, read_expected_bits(file)), "");
 }
 
-TEST(Validation, TheDeviceIsWithinTheErrorBudgetOfTheReference) {
-  if (const CudaStatus status = cuda_status(); !status.usable) GTEST_SKIP() << status.text;
-  set_device_limits({});
-  const ValidationReport report = run_validation({.device = std::string(cuda_device_name()), .quick = true});
-  EXPECT_EQ(report.backends, std::vector<std::string>{std::string(cuda_device_name())});
-  for (const ValidationRow& row : report.rows)
-    EXPECT_TRUE(row.passed()) << row.name << " " << name_of(row.dtype) << "\n  value " << row.value_ulp << " "
-                              << row.worst_value << "\n  gradient " << row.gradient_ulp << " " << row.worst_gradient
-                              << "\n  " << row.mismatch << "\n  " << row.disagreement;
-}
-
 std::string test_name(const ::testing::TestParamInfo<Group>& info) {
   std::string name = info.param.name;
   for (char& c : name)
@@ -97,6 +38,18 @@ std::string test_name(const ::testing::TestParamInfo<Group>& info) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Bits, ::testing::ValuesIn(all_groups(size())), test_name);
+
+using Validation = DeviceSuite;
+
+TEST_F(Validation, TheDeviceIsWithinTheErrorBudgetOfTheReference) {
+  set_device_limits({});
+  const ValidationReport report = run_validation({.device = std::string(cuda_device_name()), .quick = true});
+  EXPECT_EQ(report.backends, std::vector<std::string>{std::string(cuda_device_name())});
+  for (const ValidationRow& row : report.rows)
+    EXPECT_TRUE(row.passed()) << row.name << " " << name_of(row.dtype) << "\n  value " << row.value_ulp << " "
+                              << row.worst_value << "\n  gradient " << row.gradient_ulp << " " << row.worst_gradient
+                              << "\n  " << row.mismatch << "\n  " << row.disagreement;
+}
 
 }  // namespace
 }  // namespace fuselage::cases
