@@ -34,18 +34,43 @@ struct ThreadCounts {
   }
 };
 
-/// All threads of a warp call it.
+/// The counts of a warp, in its lane 0.
+__device__ __forceinline__ ThreadCounts counts_of_warp(const ThreadCounts& own) {
+  ThreadCounts sum;
+  sum.count = warp_reduce(own.count, Sum{});
+  sum.bad = warp_reduce(own.bad, Sum{});
+  sum.nonfinite = warp_reduce(own.nonfinite, Sum{});
+  sum.correct = warp_reduce(own.correct, Sum{});
+  sum.top_k = warp_reduce(own.top_k, Sum{});
+  sum.least_bad = warp_reduce(own.least_bad, Greater{});
+  return sum;
+}
+
+/// All threads of the block call it; thread 0 adds what the block has counted.
 __device__ __forceinline__ void add_counts(const ThreadCounts& own, Counters* counters) {
+  auto& of_warps = shared<ThreadCounts[kMostWarps]>([] {});
+  const ThreadCounts warp = counts_of_warp(own);
+  if (lane_id() == 0) of_warps[warp_id()] = warp;
+  __syncthreads();
+  if (threadIdx.x > 0) return;
+  ThreadCounts sum;
+  for (int w = 0; w < warps_of_block(); ++w) {
+    sum.count += of_warps[w].count;
+    sum.bad += of_warps[w].bad;
+    sum.nonfinite += of_warps[w].nonfinite;
+    sum.correct += of_warps[w].correct;
+    sum.top_k += of_warps[w].top_k;
+    sum.least_bad = Greater{}(sum.least_bad, of_warps[w].least_bad);
+  }
   const auto add = [](unsigned x, Count* to) {
-    const unsigned sum = warp_count(x);
-    if (lane_id() == 0 && sum > 0) atomicAdd(to, static_cast<Count>(sum));
+    if (x > 0) atomicAdd(to, static_cast<Count>(x));
   };
-  add(own.count, &counters->count);
-  add(own.bad, &counters->bad);
-  add(own.nonfinite, &counters->nonfinite);
-  add(own.correct, &counters->correct);
-  add(own.top_k, &counters->top_k);
-  if (own.least_bad > 0) atomicMax(&counters->least_bad, own.least_bad);
+  add(sum.count, &counters->count);
+  add(sum.bad, &counters->bad);
+  add(sum.nonfinite, &counters->nonfinite);
+  add(sum.correct, &counters->correct);
+  add(sum.top_k, &counters->top_k);
+  if (sum.least_bad > 0) atomicMax(&counters->least_bad, sum.least_bad);
 }
 
 /// The divisor, the scale and the report: what a pass needs beside its planes.

@@ -1,9 +1,11 @@
 // Reductions. Float sums follow the canonical order of core/partition.h, whatever the grid; integer sums and maxima are
-// free of order. A warp owns a chunk: thread t holds the elements j 32 V + t V + v of a tile of 256 lanes, V of them
-// side by side in memory, so the first levels of the ascending tree stay inside a thread.
+// free of order, and CUB's. A warp owns a chunk: thread t holds the elements j 32 V + t V + v of a tile of 256 lanes, V
+// of them side by side in memory, so the first levels of the ascending tree stay inside a thread.
 #pragma once
 
+#include <concepts>
 #include <cstdint>
+#include <cub/warp/warp_reduce.cuh>
 
 #include "fuselage/core/partition.h"
 #include "fuselage/core/scalar.h"
@@ -13,6 +15,7 @@ namespace fuselage::kernels {
 
 inline constexpr unsigned kFullWarp = 0xffffffffu;
 inline constexpr int kWarp = 32;
+inline constexpr int kMostWarps = 8;                   ///< of a block
 inline constexpr int kLanesOfThread = kLanes / kWarp;  ///< lane sums that a thread of a warp holds
 
 __device__ __forceinline__ int lane_id() { return static_cast<int>(threadIdx.x) % kWarp; }
@@ -83,19 +86,46 @@ __device__ __forceinline__ double block_sequence(double* x, std::int64_t n, std:
   return sum;
 }
 
-/// The maximum over a warp, NaN passed over as by greater_of; all threads get it.
-__device__ __forceinline__ float warp_max(float x) {
-#pragma unroll
-  for (int o = 1; o < kWarp; o *= 2) x = greater_of(__shfl_xor_sync(kFullWarp, x, o), x);
-  return x;
+/// The operations that CUB may reduce by: those of which the result shows no order. Float sums have one, and are ours.
+template <class Op, class T>
+inline constexpr bool kOrderFree = false;
+
+struct Sum {
+  template <std::integral I>
+  __device__ __forceinline__ I operator()(I a, I b) const {
+    return a + b;
+  }
+};
+template <std::integral I>
+inline constexpr bool kOrderFree<Sum, I> = true;
+
+/// Of numbers; what NaN did would depend on its place. A zero's sign may be either.
+struct Greater {
+  template <class T>
+  __device__ __forceinline__ T operator()(T a, T b) const {
+    return a > b ? a : b;
+  }
+};
+template <>
+inline constexpr bool kOrderFree<Greater, float> = true;
+template <>
+inline constexpr bool kOrderFree<Greater, unsigned long long> = true;
+
+/// The reduction of a warp, in its lane 0. All threads of the warp call it.
+template <class T, class Op>
+__device__ __forceinline__ T warp_reduce(T x, Op op) {
+  static_assert(kOrderFree<Op, T>, "a reduction whose order shows has a canonical one: see add_warp_lanes");
+  using Warp = cub::WarpReduce<T>;
+  auto& memory = shared<typename Warp::TempStorage[kMostWarps]>([] {});  // empty where CUB shuffles
+  __syncwarp();                                                          // the last call's memory was read
+  if constexpr (std::is_same_v<Op, Sum>)
+    return Warp(memory[warp_id()]).Sum(x);  // one instruction for 32 bits
+  else
+    return Warp(memory[warp_id()]).Reduce(x, op);
 }
 
-template <class I>
-__device__ __forceinline__ I warp_count(I x) {
-#pragma unroll
-  for (int o = 1; o < kWarp; o *= 2) x += __shfl_xor_sync(kFullWarp, x, o);
-  return x;
-}
+/// The greatest of a warp, where no thread has NaN; all threads get it.
+__device__ __forceinline__ float warp_max(float x) { return __shfl_sync(kFullWarp, warp_reduce(x, Greater{}), 0); }
 
 /// Whether this block is the last one to get here, so that it sees what all blocks wrote. All threads of all blocks
 /// call it, once in a launch; `ticket` is zero before and after.

@@ -17,6 +17,16 @@ struct Most {
   }
 };
 
+/// The one that comes first of two.
+struct FirstOfLargest {
+  __device__ __forceinline__ Most operator()(Most a, const Most& b) const {
+    a.take(b.value, b.at);
+    return a;
+  }
+};
+template <>
+inline constexpr bool kOrderFree<FirstOfLargest, Most> = true;
+
 /// Looks at the targets of chunk `c`.
 template <class T, int V>
 __device__ __forceinline__ void most_of_chunk(const SoftmaxArgs& a, std::int64_t r, std::int64_t c, Most& most) {

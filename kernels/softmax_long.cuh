@@ -79,11 +79,7 @@ __device__ void count_rank(const SoftmaxArgs& a, const RowView<T>& row, const Ro
   if (a.dense) {
     Most most{-__builtin_inff(), INT64_MAX};
     for (std::int64_t c = warp; c < chunks; c += warps) most_of_chunk<T, V>(a, row.row, c, most);
-#pragma unroll
-    for (int o = 1; o < kWarp; o *= 2) {
-      const float value = __shfl_xor_sync(kFullWarp, most.value, o);
-      most.take(value, __shfl_xor_sync(kFullWarp, most.at, o));
-    }
+    most = warp_reduce(most, FirstOfLargest{});
     if (lane_id() == 0) state.most[warp] = most;
     sync_team<kWarpTeam>();
   }
@@ -101,7 +97,7 @@ __device__ void count_rank(const SoftmaxArgs& a, const RowView<T>& row, const Ro
   unsigned long long before = 0;
   for (std::int64_t c = warp; c < chunks; c += warps)
     before += rank_in_chunk<V>(a, row, c, state.rank_logit, state.rank_label);
-  before = warp_count(before);
+  before = warp_reduce(before, Sum{});
   if (lane_id() == 0) atomicAdd(&state.rank, before);
   sync_team<kWarpTeam>();
   if (!leader) return;

@@ -94,8 +94,8 @@ __device__ __forceinline__ void put_terms(const float (&x)[V], float* terms) {
   }
 }
 
-/// Sums up chunk `c`; the terms of the row go to `terms`, which has room for whole groups, where that is not null. All
-/// threads get the result.
+/// Sums up chunk `c`; the terms of the row go to `terms`, which has room for whole groups, where that is not null. The
+/// result is in lane 0.
 template <class T, int V, bool kSoft>
 __device__ __forceinline__ ChunkStore sweep_chunk(const SoftmaxArgs& a, const Smoothing& share, const RowView<T>& row,
                                                   std::int64_t c, float* terms) {
@@ -133,7 +133,7 @@ __device__ __forceinline__ ChunkStore sweep_chunk(const SoftmaxArgs& a, const Sm
     }
     if (terms) put_terms(x, terms + first + i);
   });
-  out.part.ties = warp_count(out.part.ties);
+  out.part.ties = warp_reduce(out.part.ties, Sum{});
   out.part.sum = add_warp_lanes<V>(sum);
   if constexpr (kSoft) {
     out.part.q = add_warp_lanes<V>(q_sum);
