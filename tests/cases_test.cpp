@@ -7,11 +7,12 @@
 
 #include "tests/cases/expected.h"
 #include "tests/support/batches.h"
+#include "tests/support/paths.h"
 
 namespace fuselage::cases {
 namespace {
 
-const std::string kFile = std::string(FUSELAGE_SOURCE_DIR) + "/tests/device/expected_bits.txt";
+const std::string kFile = test::source_dir() / "tests/device/expected_bits.txt";
 
 TEST(Cases, ExpectedBitsAreThoseOfTheCpu) {
   const auto cpu = make_cpu_backend({2, {}});

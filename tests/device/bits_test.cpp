@@ -10,6 +10,7 @@
 #include "fuselage/validate.h"
 #include "tests/cases/device_suite.h"
 #include "tests/cases/expected.h"
+#include "tests/support/paths.h"
 
 namespace fuselage::cases {
 namespace {
@@ -26,7 +27,7 @@ TEST_P(Bits, AreThoseOfTheCpu) {
     if (HasFailure()) return;
   }
   if (size() == Size::small) return;
-  const std::string file = std::string(FUSELAGE_SOURCE_DIR) + "/tests/device/expected_bits.txt";
+  const std::string file = test::source_dir() / "tests/device/expected_bits.txt";
   EXPECT_EQ(judge(group.name, bits, read_expected_bits(file)), "");
 }
 
