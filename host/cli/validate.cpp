@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
+#include "fuselage/backend.h"
 #include "host/cli/json_output.h"
 #include "host/cli/verbs.h"
 
