@@ -111,11 +111,11 @@ struct Bench {
   }
 };
 
-/// Elements of a workload: 2^24, on a device with its own memory 2^26 (such a pass takes long against a launch); fewer
+/// Elements of a workload: 2^24, on a device with its own memory 2^25 (such a pass takes long against a launch); fewer
 /// where the largest (fp32 Adam, 16 bytes each) would take a quarter of the memory.
 std::int64_t elements_for(const Options& options, const Backend& backend) {
   if (options.elements > 0) return options.elements;
-  std::int64_t n = std::int64_t{1} << (options.quick ? 20 : backend.host_accessible() ? 24 : 26);
+  std::int64_t n = std::int64_t{1} << (options.quick ? 20 : backend.host_accessible() ? 24 : 25);
   while (n > 1 << 18 && n * 64 > free_bytes()) n /= 2;
   return n;
 }

@@ -108,7 +108,8 @@ class Everything(Case):
         self.assertEqual(j["benchmarks"]["fuselage bench"]["rows"][0]["gb_per_s"], 900)
         self.assertEqual(j["benchmarks"]["bench_losses"]["rows"],
                          [{"name": "cuda/mse", "microseconds": 2.5, "gb_per_s": 7}])
-        for part in ("Fake H1", "**Passed**", "| mse_fp32 | same bits |", "| racecheck | passed |", "| cuda/mse", "90 "):
+        for part in ("Fake H1", "**Passed**", "| mse_fp32 | same bits |", "| racecheck | passed |", "| cuda/mse",
+                     "| 90 % |"):
             self.assertIn(part, r.page)
         self.assertNotIn(self.folder, json.dumps(j["command"]), "a path of the machine is nobody's business")
 
@@ -329,6 +330,18 @@ class Parts(unittest.TestCase):
     def test_libraries_of_the_system_stay_behind(self):
         found = pack.needed_libraries(os.path.realpath(sys.executable))
         self.assertFalse([name for name in found if name.startswith(("libc.", "libm.", "ld-linux", "linux-vdso"))])
+
+    def test_a_packed_script_inside_somebodys_sources(self):
+        folder = tempfile.mkdtemp(prefix="check_gpu_test_")
+        self.addCleanup(shutil.rmtree, folder, True)
+        for name in ("CMakeLists.txt", "pack/check_gpu", "scripts/check_gpu"):
+            os.makedirs(os.path.dirname(os.path.join(folder, name)), exist_ok=True)
+            open(os.path.join(folder, name), "w", encoding="utf-8").close()
+        script = os.path.join(folder, "pack", "check_gpu")
+        self.assertEqual(build.main_folder(os.path.join(folder, "scripts", "check_gpu"))[1], os.path.realpath(folder))
+        self.assertEqual(build.main_folder(script)[1], os.path.realpath(folder))
+        open(os.path.join(folder, "pack", build.MANIFEST), "w", encoding="utf-8").close()
+        self.assertIsNone(build.main_folder(script)[1])
 
     def test_an_archive_is_unpacked_once(self):
         folder = tempfile.mkdtemp(prefix="check_gpu_test_")

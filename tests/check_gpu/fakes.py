@@ -6,7 +6,8 @@ import stat
 CUDA = {"built": True, "usable": True, "status": "CUDA 13.0 built in for sm_90; 0: Fake H1 (sm_90)",
         "devices": ["Fake H1 (sm_90)"], "architectures": ["sm_90"], "runtime": "13.0", "driver": "13.0"}
 ROWS = [{"family": "loss", "name": name, "dtype": "fp32", "cases": 7, "agrees": True, "disagreement": "",
-         "mismatch": "", "value_ulp": 0.5, "value_budget": 4, "gradient_ulp": 0.75, "gradient_budget": 4, "passed": True}
+         "mismatch": "", "value_ulp": 0.5, "value_budget": 4, "gradient_ulp": 0.75, "gradient_budget": 4,
+         "passed": True}
         for name in ("mse", "mae")]
 BENCH = [{"device": "cuda", "description": "CUDA device 0, Fake H1", "copy_gb_per_s": 1000.5, "left_out": [], "rows": [
     {"family": "loss", "name": "mse", "dtype": "fp32", "shape": "[4, 1]", "same_bits_as_cpu": True, "seconds": 1e-5,

@@ -187,4 +187,5 @@ def main_folder(script):
     """Where the script stands, and the root of its sources (None for a packed copy)."""
     here = os.path.dirname(os.path.abspath(os.path.realpath(script)))
     root = os.path.dirname(here)
-    return here, root if os.path.exists(os.path.join(root, "CMakeLists.txt")) else None
+    packed = os.path.exists(os.path.join(here, MANIFEST))  # it may lie inside somebody's sources
+    return here, root if os.path.exists(os.path.join(root, "CMakeLists.txt")) and not packed else None
