@@ -26,6 +26,7 @@ std::string_view device_name();
 struct Limits {
   std::int64_t blocks = 2048;            ///< the most blocks of a grid; the rest of the work is walked in strides
   std::size_t shared_bytes = 48 * 1024;  ///< the most dynamic shared memory of a block
+  int threads = 1024;                    ///< the most threads of a block, a multiple of 32; each kernel has its own too
   std::int64_t sums = 16 * 1024;         ///< the most doubles that one block adds up; more have a launch of their own
 };
 const Limits& limits();

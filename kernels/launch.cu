@@ -15,7 +15,12 @@ __global__ void probe_kernel() {}
 }  // namespace
 
 const Limits& limits() { return current_limits; }
-void set_limits(const Limits& l) { current_limits = l; }
+void set_limits(const Limits& l) {
+  require(l.blocks > 0 && l.threads > 0 && l.threads % 32 == 0, Errc::bad_argument,
+          "limits of launches: " + std::to_string(l.blocks) + " blocks of " + std::to_string(l.threads) +
+              " threads; there must be a block, and threads in multiples of 32");
+  current_limits = l;
+}
 
 std::string_view device_name() { return kDevice; }
 

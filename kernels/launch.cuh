@@ -29,6 +29,9 @@ inline std::int64_t blocks_for(std::int64_t work, std::int64_t per_block) {
   return blocks < 1 ? 1 : blocks < most ? blocks : most;
 }
 
+/// Threads of a block for a kernel that would have `own` of them.
+inline int threads_for(int own) { return own < limits().threads ? own : limits().threads; }
+
 template <class... P>
 void launch(const Launch& l, void (*kernel)(P...), std::type_identity_t<P>... args) {
   cudaLaunchConfig_t config{};

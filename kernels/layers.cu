@@ -9,7 +9,7 @@ namespace fuselage::kernels {
 
 namespace {
 
-constexpr int kLayerThreads = 256;
+constexpr int kLayerThreads = 256;  // the most of a block
 
 /// Whether rows of `cols` floats at these addresses can be read by 16 bytes.
 template <class... P>
@@ -23,9 +23,8 @@ template <class A, int N>
 __global__ void __launch_bounds__(kLayerThreads)
     forward_kernel(const __grid_constant__ A activation, std::int64_t size, std::int64_t cols, float* z,
                    const float* bias, float* a) {
-  const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * kLayerThreads * N;
-  const std::int64_t start = (static_cast<std::int64_t>(blockIdx.x) * kLayerThreads + threadIdx.x) * N;
-  for (std::int64_t i = start; i < size; i += step) {
+  const std::int64_t step = threads_of_grid() * N;
+  for (std::int64_t i = thread_of_grid() * N; i < size; i += step) {
     float x[N], b[N], y[N];
     load_floats<N>(z + i, x);
     load_floats<N>(bias + i % cols, b);
@@ -47,8 +46,8 @@ __global__ void __launch_bounds__(kLayerThreads)
     backward_kernel(const __grid_constant__ A activation, std::int64_t rows, std::int64_t cols, const float* z,
                     const float* a, float* da, float* part) {
   const std::int64_t width = cols / N, items = width * ceil_div(rows, kColumnRows);
-  const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * kLayerThreads;
-  for (std::int64_t k = static_cast<std::int64_t>(blockIdx.x) * kLayerThreads + threadIdx.x; k < items; k += step) {
+  const std::int64_t step = threads_of_grid();
+  for (std::int64_t k = thread_of_grid(); k < items; k += step) {
     const std::int64_t group = k / width, c = k % width * N, first = group * kColumnRows;
     const int count = rows - first < kColumnRows ? static_cast<int>(rows - first) : kColumnRows;
     float sum[N] = {};
@@ -74,8 +73,8 @@ __global__ void __launch_bounds__(kLayerThreads)
 // budget: columns_kernel registers<=40 spills=0
 __global__ void __launch_bounds__(kLayerThreads)
     columns_kernel(std::int64_t groups, std::int64_t cols, const float* part, float* bias_gradient) {
-  const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * kLayerThreads;
-  for (std::int64_t c = static_cast<std::int64_t>(blockIdx.x) * kLayerThreads + threadIdx.x; c < cols; c += step) {
+  const std::int64_t step = threads_of_grid();
+  for (std::int64_t c = thread_of_grid(); c < cols; c += step) {
     double sum = 0;
     for (std::int64_t g = 0; g < groups; ++g) sum = sum + static_cast<double>(part[g * cols + c]);
     bias_gradient[c] = from_float<float>(static_cast<float>(sum));
@@ -89,9 +88,10 @@ void bias_activation(const AnyActivation& any, std::int64_t rows, std::int64_t c
   const std::int64_t size = rows * cols;
   if (size == 0) return;
   const int n = line_up(cols, z, bias, a) ? 4 : 1;
+  const int threads = threads_for(kLayerThreads);
   const Launch shape{.name = "bias and activation",
-                     .blocks = blocks_for(size, static_cast<std::int64_t>(kLayerThreads) * n),
-                     .threads = kLayerThreads,
+                     .blocks = blocks_for(size, static_cast<std::int64_t>(threads) * n),
+                     .threads = threads,
                      .stream = stream};
   std::visit(
       [&]<class A>(const A& activation) {
@@ -109,11 +109,11 @@ void bias_activation_backward(const AnyActivation& any, std::int64_t rows, std::
   if (cols == 0) return;
   float* part = static_cast<float*>(scratch);
   const std::int64_t groups = ceil_div(rows, kColumnRows);
-  const int n = line_up(cols, z, a, da, part) ? 4 : 1;
+  const int threads = threads_for(kLayerThreads), n = line_up(cols, z, a, da, part) ? 4 : 1;
   if (groups > 0) {
     const Launch shape{.name = "backward of bias and activation",
-                       .blocks = blocks_for(cols / n * groups, kLayerThreads),
-                       .threads = kLayerThreads,
+                       .blocks = blocks_for(cols / n * groups, threads),
+                       .threads = threads,
                        .stream = stream};
     std::visit(
         [&]<class A>(const A& activation) {
@@ -121,7 +121,7 @@ void bias_activation_backward(const AnyActivation& any, std::int64_t rows, std::
         },
         any);
   }
-  launch({.name = "column sums", .blocks = blocks_for(cols, kLayerThreads), .threads = kLayerThreads, .stream = stream},
+  launch({.name = "column sums", .blocks = blocks_for(cols, threads), .threads = threads, .stream = stream},
          columns_kernel, groups, cols, part, bias_gradient);
 }
 

@@ -11,10 +11,7 @@ namespace fuselage::kernels {
 /// The pass with predictions of type T.
 template <class T>
 void launch_pointwise(const AnyLoss& any, const PointwiseArgs& a, CUstream_st* stream) {
-  const Launch shape{.name = "pointwise loss",
-                     .blocks = blocks_for(chunks_of(a.size), kPointwiseWarps),
-                     .threads = kPointwiseThreads,
-                     .stream = stream};
+  const Launch shape = shape_pointwise("pointwise loss", a, stream);
   const bool plain = !a.weight.data && !a.mask.data && !a.upstream.data && a.prediction.vectors && a.target.vectors &&
                      a.target.dtype == a.prediction.dtype && (!a.gradient.data || a.gradient.vectors) &&
                      (!a.values.data || a.values.vectors);

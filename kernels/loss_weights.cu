@@ -49,7 +49,7 @@ void end_apart(const Args& a, CUstream_st* stream) {
   if (!a.options.ends_apart) return;
   launch({.name = kWeights ? "end of the weights" : "end of the loss",
           .blocks = blocks_for(chunks_of(a.options.sums), 1),
-          .threads = kEndThreads,
+          .threads = threads_for(kEndThreads),
           .stream = stream},
          end_kernel<kWeights, Args>, a);
 }
@@ -83,8 +83,7 @@ __global__ void __launch_bounds__(kPointwiseThreads) element_weights_kernel(cons
 template <bool kDense>
 __global__ void __launch_bounds__(kWeightThreads) row_weights_kernel(const __grid_constant__ SoftmaxArgs a) {
   constexpr int kShare = kDense ? kWarp : 1;
-  const std::int64_t thread = static_cast<std::int64_t>(blockIdx.x) * kWeightThreads + threadIdx.x;
-  const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * kWeightThreads / kShare;
+  const std::int64_t thread = thread_of_grid(), step = threads_of_grid() / kShare;
   for (std::int64_t r = thread / kShare; r < a.rows; r += step) {
     const RowInputs in = row_inputs(a, 0, r);
     bool counts = in.counts;
@@ -109,18 +108,15 @@ std::size_t chunk_bytes(std::int64_t cols) { return static_cast<std::size_t>(chu
 }  // namespace
 
 void launch_element_weights(const PointwiseArgs& a, CUstream_st* stream) {
-  launch({.name = "weights of elements",
-          .blocks = blocks_for(chunks_of(a.size), kPointwiseWarps),
-          .threads = kPointwiseThreads,
-          .stream = stream},
-         element_weights_kernel, a);
+  launch(shape_pointwise("weights of elements", a, stream), element_weights_kernel, a);
   end_apart<true>(a, stream);
 }
 
 void launch_row_weights(const SoftmaxArgs& a, CUstream_st* stream) {
+  const int threads = threads_for(kWeightThreads);
   launch({.name = "weights of rows",
-          .blocks = blocks_for(a.rows, a.dense ? kWeightThreads / kWarp : kWeightThreads),
-          .threads = kWeightThreads,
+          .blocks = blocks_for(a.rows, a.dense ? threads / kWarp : threads),
+          .threads = threads,
           .stream = stream},
          a.dense ? row_weights_kernel<true> : row_weights_kernel<false>, a);
   end_apart<true>(a, stream);
@@ -133,7 +129,8 @@ bool far_chunks(std::int64_t cols) { return cols > kChunk && chunk_bytes(cols) >
 
 Launch shape_softmax_long(SoftmaxArgs& a, CUstream_st* stream) {
   const bool warp_team = a.cols <= kChunk;
-  const std::int64_t teams = warp_team ? kRowWarps : 1, warps = warp_team ? kRowWarps : kBlockWarps;
+  const std::int64_t warps = threads_for(kWarp * (warp_team ? kRowWarps : kBlockWarps)) / kWarp;
+  const std::int64_t teams = warp_team ? warps : 1;
   const std::size_t stores = a.chunks ? 16 : static_cast<std::size_t>(teams) * chunk_bytes(a.cols);
   const auto room = static_cast<std::size_t>(teams * ceil_div(a.cols, kLanesOfThread) * kLanesOfThread) * sizeof(float);
   // Terms that crowd all other blocks out of a multiprocessor cost more than they save: two blocks must fit, or the row

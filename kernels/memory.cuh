@@ -10,6 +10,12 @@
 
 namespace fuselage::kernels {
 
+/// The threads of the grid, and this one's number among them.
+__device__ __forceinline__ std::int64_t threads_of_grid() { return static_cast<std::int64_t>(gridDim.x) * blockDim.x; }
+__device__ __forceinline__ std::int64_t thread_of_grid() {
+  return static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+}
+
 /// Elements of T that one 16-byte access moves.
 template <class T>
 inline constexpr int kVector = 16 / static_cast<int>(sizeof(T));

@@ -8,8 +8,7 @@
 
 namespace fuselage::kernels {
 
-inline constexpr int kPointwiseThreads = 128;
-inline constexpr int kPointwiseWarps = kPointwiseThreads / kWarp;
+inline constexpr int kPointwiseThreads = 128;  ///< the most of a block
 
 struct PointwiseArgs {
   Plane prediction, target, weight, mask, upstream;  ///< upstream: one for each output, or none
@@ -87,11 +86,17 @@ __device__ __forceinline__ void put_sums(const PointwiseArgs& a, std::int64_t c,
   }
 }
 
+/// The launch of a kernel whose warps take the chunks of `a` in turn.
+inline Launch shape_pointwise(const char* name, const PointwiseArgs& a, CUstream_st* stream) {
+  const int threads = threads_for(kPointwiseThreads);
+  return {.name = name, .blocks = blocks_for(chunks_of(a.size), threads / kWarp), .threads = threads, .stream = stream};
+}
+
 /// Calls body(chunk, its first index, its length) for the chunks of this warp.
 template <class Body>
 __device__ __forceinline__ void for_each_chunk(std::int64_t size, Body&& body) {
-  const std::int64_t chunks = chunks_of(size), step = static_cast<std::int64_t>(gridDim.x) * kPointwiseWarps;
-  for (std::int64_t c = static_cast<std::int64_t>(blockIdx.x) * kPointwiseWarps + warp_id(); c < chunks; c += step)
+  const std::int64_t chunks = chunks_of(size), warps = warps_of_block(), step = gridDim.x * warps;
+  for (std::int64_t c = blockIdx.x * warps + warp_id(); c < chunks; c += step)
     body(c, c * kChunk, chunk_length(size, c));
 }
 

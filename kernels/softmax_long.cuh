@@ -7,7 +7,7 @@
 
 namespace fuselage::kernels {
 
-inline constexpr int kRowWarps = 4;    ///< warps of a block where each has a row of its own
+inline constexpr int kRowWarps = 4;    ///< the most warps of a block where each has a row of its own
 inline constexpr int kBlockWarps = 8;  ///< the most warps of a block that works on one row
 
 template <bool kWarpTeam>
@@ -118,7 +118,7 @@ template <class T, int V, bool kSoft, bool kWarpTeam>
 __global__ void __launch_bounds__(kTeamThreads<kWarpTeam>, kTeamBlocks<V, kSoft, kWarpTeam>)
     softmax_long_kernel(const __grid_constant__ SoftmaxArgs a) {
   auto& states = shared<RowState[kWarpTeam ? kRowWarps : 1]>([] {});
-  const int teams = kWarpTeam ? kRowWarps : 1, team = kWarpTeam ? warp_id() : 0;
+  const int teams = kWarpTeam ? warps_of_block() : 1, team = kWarpTeam ? warp_id() : 0;
   const int warp = kWarpTeam ? 0 : warp_id(), warps = kWarpTeam ? 1 : warps_of_block();
   const int thread = warp * kWarp + lane_id();
   const std::int64_t chunks = chunks_of(a.cols), room = ceil_div(a.cols, kLanesOfThread) * kLanesOfThread;

@@ -6,14 +6,14 @@
 
 namespace fuselage::kernels {
 
-inline constexpr int kShortThreads = 128;
+inline constexpr int kShortThreads = 128;  ///< the most of a block
 
 /// Calls f(row, class, place in the tile) for this thread's share of a tile of `rows` rows, neighbours in memory going
 /// to neighbouring threads.
 template <class F>
 __device__ __forceinline__ void walk_tile(int rows, int cols, int pitch, F&& f) {
   if (cols == 0) return;
-  const int row_step = kShortThreads / cols, col_step = kShortThreads % cols;
+  const int threads = static_cast<int>(blockDim.x), row_step = threads / cols, col_step = threads % cols;
   int r = static_cast<int>(threadIdx.x) / cols, c = static_cast<int>(threadIdx.x) % cols;
   while (r < rows) {
     f(r, c, r * pitch + c);
@@ -116,15 +116,16 @@ __device__ __forceinline__ void short_row(const SoftmaxArgs& a, float pass, cons
 }
 
 template <class T, bool kSoft>
-__global__ void __launch_bounds__(kShortThreads) softmax_short_kernel(const __grid_constant__ SoftmaxArgs a) {
+__global__ void __launch_bounds__(kShortThreads, kSoft ? 9 : 10)
+    softmax_short_kernel(const __grid_constant__ SoftmaxArgs a) {
   auto& logits = shared<float[kShortThreads * (kShortRow + 1)]>([] {});
   const int cols = static_cast<int>(a.cols), pitch = cols | 1;  // odd: a column's elements lie in different banks
   const float pass = pass_scale(a.options, a.counters);
   const Smoothing share = smoothing(a);
   ThreadCounts counts;
-  const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * kShortThreads;
-  for (std::int64_t first = static_cast<std::int64_t>(blockIdx.x) * kShortThreads; first < a.rows; first += step) {
-    const int rows = a.rows - first < kShortThreads ? static_cast<int>(a.rows - first) : kShortThreads;
+  const int threads = static_cast<int>(blockDim.x);
+  for (std::int64_t first = thread_of_grid() - threadIdx.x; first < a.rows; first += threads_of_grid()) {
+    const int rows = a.rows - first < threads ? static_cast<int>(a.rows - first) : threads;
     const T* x = static_cast<const T*>(a.prediction.data) + first * a.prediction.row_stride;
     walk_tile(rows, cols, pitch, [&](int r, int c, int at) {
       logits[at] = to_float(x[r * a.prediction.row_stride + c * a.prediction.col_stride]);
@@ -146,9 +147,10 @@ __global__ void __launch_bounds__(kShortThreads) softmax_short_kernel(const __gr
 
 template <class T>
 void launch_softmax_short(const SoftmaxArgs& a, CUstream_st* stream) {
+  const int threads = threads_for(kShortThreads);
   const Launch shape{.name = "softmax cross-entropy, short rows",
-                     .blocks = blocks_for(a.rows, kShortThreads),
-                     .threads = kShortThreads,
+                     .blocks = blocks_for(a.rows, threads),
+                     .threads = threads,
                      .stream = stream};
   launch(shape, a.soft ? softmax_short_kernel<T, true> : softmax_short_kernel<T, false>, a);
 }

@@ -18,7 +18,10 @@ void update(const UpdateTable& table, const OptimizerSpec& optimizer, const AnyS
         launch({.name = "prepare update", .blocks = 1, .threads = 1, .stream = stream}, prepare_kernel<R, S>, rule,
                plan, state, gate, scalars);
         if (table.chunks == 0) return;
-        launch({.name = "update", .blocks = blocks_for(table.chunks, 1), .threads = kUpdateThreads, .stream = stream},
+        launch({.name = "update",
+                .blocks = blocks_for(table.chunks, 1),
+                .threads = threads_for(kUpdateThreads),
+                .stream = stream},
                update_kernel<R>, table, options, scalars);
       },
       optimizer.rule, schedule);

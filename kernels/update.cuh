@@ -10,7 +10,7 @@
 
 namespace fuselage::kernels {
 
-inline constexpr int kUpdateThreads = 256;
+inline constexpr int kUpdateThreads = 256;  ///< the most of a block
 
 /// What a step needs, left by prepare_kernel; in device memory, so that a captured graph goes on by itself.
 template <class R>
@@ -79,9 +79,10 @@ __device__ __forceinline__ void update_chunk(const typename R::Step& step, const
 #pragma unroll
   for (int k = 0; k < R::slots; ++k) addresses |= reinterpret_cast<std::uintptr_t>(tensor.state[k]);
   const int whole = addresses % 16 == 0 ? n / V * V : 0;
-  for (int i = static_cast<int>(threadIdx.x) * V; i < whole; i += kUpdateThreads * V)
+  const int threads = static_cast<int>(blockDim.x);
+  for (int i = static_cast<int>(threadIdx.x) * V; i < whole; i += threads * V)
     update_some<R, V, T>(step, o, tensor, first + i);
-  for (int i = whole + static_cast<int>(threadIdx.x); i < n; i += kUpdateThreads)
+  for (int i = whole + static_cast<int>(threadIdx.x); i < n; i += threads)
     update_some<R, 1, T>(step, o, tensor, first + i);
 }
 

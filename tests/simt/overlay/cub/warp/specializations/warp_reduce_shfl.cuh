@@ -1,5 +1,5 @@
-// Stands in for CUB's reduction by shuffles, which is written in the assembler of the device: CUB's own reduction through
-// shared memory takes its place.
+// Stands in for CUB's reduction by shuffles, which is written in the assembler of the device: CUB's own reduction
+// through shared memory takes its place.
 #pragma once
 
 #include <cub/warp/specializations/warp_reduce_smem.cuh>
