@@ -219,7 +219,8 @@ class Sanitizer(Case):
         return self.run_check("--only", "sanitizer", "--sanitizer", path, expect=expect)
 
     def test_that_refuses_the_device(self):
-        r = self.check("print('========= Error: Device not supported')\nrun()\nsys.exit(1)\n", 0)
+        r = self.check("print('========= Error: Device not supported')\nprint('========= ERROR SUMMARY: 1 error')\n"
+                       "sys.exit(99)\n", 0)
         self.assertEqual({s["status"] for s in r.json["sanitizer"]}, {"skipped"})
         self.assertIn("Device not supported", r.left_out()["compute-sanitizer memcheck"])
         self.assertEqual(r.step("sanitizer"), "skipped")
@@ -235,6 +236,15 @@ class Sanitizer(Case):
                           "synccheck": ("passed", 0)})
         self.assertIn("pointwise_kernel", "".join(r.json["failures"][0]["lines"]))
 
+    def test_that_finds_an_error_which_sounds_like_a_refusal(self):
+        r = self.check("run()\nprint('========= Program hit cudaErrorNotPermitted: operation not permitted')\n"
+                       "print('========= ERROR SUMMARY: 1 error')\nsys.exit(99)\n", 1)
+        self.assertEqual({s["status"] for s in r.json["sanitizer"]}, {"failed"})
+
+    def test_that_says_nothing(self):
+        r = self.check("sys.exit(run())\n", 1)
+        self.assertIn("printed no summary", r.json["failures"][0]["why"])
+
     def test_under_which_the_program_ends_badly(self):
         r = self.check("run()\nsys.exit(3)\n", 1)
         self.assertIn("ended badly under it: exit code 3", r.json["failures"][0]["why"])
@@ -244,7 +254,8 @@ class Sanitizer(Case):
         self.assertIn("cannot be started", r.left_out()["compute-sanitizer memcheck"])
 
     def test_runs_small_cases(self):
-        self.check("sys.exit(0 if os.environ.get('FUSELAGE_CASES') == 'small' else 5)\n", 0)
+        self.check("print('========= ERROR SUMMARY: 0 errors')\n"
+                   "sys.exit(0 if os.environ.get('FUSELAGE_CASES') == 'small' else 5)\n", 0)
 
     def test_counts(self):
         errors_in = sanitizer.errors_in

@@ -20,8 +20,13 @@ def errors_in(text):
     return max(counts) if counts else len(shown)
 
 
+def has_summary(text):
+    return re.search(r"^=+ (ERROR|RACECHECK) SUMMARY:", text, re.M) is not None
+
+
 def refusal_in(text):
-    """The line by which the tool refuses, or None."""
+    """The line by which the tool refuses, or None. It means something only where nothing ran: programs have such errors
+    of their own."""
     for line in text.splitlines():
         if line.startswith("=") and _REFUSALS.search(line):
             return line.strip("= ").strip()
@@ -56,10 +61,11 @@ def run(check):
                                 [tool_path, "--tool", tool, "--error-exitcode", "99", "--print-limit", "20"] + command,
                                 share, environment)
         text = outcome.out + "\n" + outcome.err
-        errors, refusal = errors_in(text), refusal_in(text)
-        entry.update(errors=errors, seconds=round(outcome.seconds, 3),
-                     cases=sum(case.status == "passed" for case in gtest_log.cases_of(outcome.out)))
-        if errors and not refusal or outcome.code == 99:
+        errors = errors_in(text)
+        cases = sum(case.status == "passed" for case in gtest_log.cases_of(outcome.out))
+        refusal = refusal_in(text) if not cases else None
+        entry.update(errors=errors, seconds=round(outcome.seconds, 3), cases=cases)
+        if (errors or outcome.code == 99) and not refusal:
             entry["status"] = "failed"
             lines = [line for line in text.splitlines() if line.startswith("=====")]
             check.fail("compute-sanitizer " + tool, "%d errors in %s" % (errors, name), lines[:12])
@@ -73,6 +79,9 @@ def run(check):
             cut_off = True
         elif not outcome.good:
             entry.update(status="failed", reason="%s ended badly under it: %s" % (name, outcome.explain()))
+            check.fail("compute-sanitizer " + tool, entry["reason"], outcome.last_lines())
+        elif not has_summary(text):
+            entry.update(status="failed", reason="it printed no summary")
             check.fail("compute-sanitizer " + tool, entry["reason"], outcome.last_lines())
         else:
             entry["status"] = "passed"
