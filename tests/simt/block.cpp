@@ -176,7 +176,7 @@ std::string Block::check_mask(unsigned t) const {
   for (unsigned others = warp.waiting & ~own; others; others &= others - 1) {
     const unsigned other = t / kWarpLanes * kWarpLanes + static_cast<unsigned>(std::countr_zero(others));
     const WarpCall& theirs = threads_[other].call;
-    const bool meet = (call.mask >> other % kWarpLanes & 1) || (theirs.mask & own);
+    const bool meet = (call.mask >> other % kWarpLanes & 1) && (theirs.mask & own);  // each waits for the other
     if (meet && (theirs.mask != call.mask || theirs.call != call.call || theirs.bytes != call.bytes))
       return "divergent warp: comes to " + call_at(call.call, call.where) + " with mask " + hex(call.mask) +
              ", while lane " + std::to_string(other % kWarpLanes) + " waits in " + call_at(theirs.call, theirs.where) +
@@ -192,6 +192,9 @@ bool Block::join(unsigned t, Fault& fault) {
   const unsigned own = 1u << t % kWarpLanes, need = threads_[t].call.mask;
   warp.waiting |= own;
   if ((warp.waiting & need) != need) return false;
+  for (unsigned lanes = need; lanes; lanes &= lanes - 1)  // a lane may wait with others first
+    if (threads_[t / kWarpLanes * kWarpLanes + static_cast<unsigned>(std::countr_zero(lanes))].call.mask != need)
+      return false;
   fault = perform(t / kWarpLanes, need);
   warp.waiting &= ~need;
   for (unsigned lanes = need & ~own; lanes; lanes &= lanes - 1)

@@ -56,8 +56,10 @@ void operation_begins(State& s, OperationId operation) {
 
 std::string verb(Kind kind) {
   switch (kind) {
-    case Kind::read: return "reads ";
-    case Kind::write: return "writes ";
+    case Kind::read:
+    case Kind::volatile_read: return "reads ";
+    case Kind::write:
+    case Kind::volatile_write: return "writes ";
     default: return "accesses ";
   }
 }
@@ -79,12 +81,12 @@ std::string memory_text(std::uintptr_t a) {
 
 [[noreturn]] void fault(const std::string& what) {
   Worker& worker = *running.worker;
-  running.checked = false;
   worker.fault(worker.thread(), what);
 }
 
 [[noreturn, gnu::cold, gnu::noinline]] void fault_at(const char* before, std::uintptr_t a, std::size_t bytes, Kind kind,
                                                      std::uint32_t place, const char* after) {
+  running.checked = false;
   fault(before + verb(kind) + memory_text(a) + after + " (" + std::to_string(bytes) + " bytes, at " +
         place_text(place) + ")");
 }
@@ -108,6 +110,7 @@ std::string party(const Access& other) {
 
 [[noreturn, gnu::cold, gnu::noinline]] void race(std::uintptr_t a, Kind kind, std::uint32_t place,
                                                  const Access& other) {
+  running.checked = false;
   fault("race: " + verb(kind) + memory_text(a) + " (at " + place_text(place) + "), which was " + party(other) +
         ": nothing orders the two");
 }
@@ -116,6 +119,7 @@ std::string party(const Access& other) {
 [[gnu::noinline]] void elsewhere(std::uintptr_t a, std::size_t bytes, Kind kind, std::uint32_t place) {
   if (kind == Kind::read && a - running.arguments < running.argument_bytes) return;
   if (kind == Kind::read && is_constant(a)) return;
+  const Unchecked own;
   const Allocation* allocation = find_allocation(reinterpret_cast<const void*>(a));
   if (allocation && a + bytes <= allocation->begin + allocation->bytes) return;
   if (in_stacks(reinterpret_cast<const void*>(a)))
@@ -199,6 +203,7 @@ void access(std::uintptr_t a, std::size_t bytes, Kind kind, std::uint32_t place,
     return elsewhere(a, bytes, kind, place);
   }
   if (kind > Kind::write) {
+    const Unchecked own;
     Worker& worker = *running.worker;
     worker.block().knowledge().atomic(worker.thread(), reinterpret_cast<const void*>(a), s.releases);
   }
@@ -216,7 +221,9 @@ void atomic_access(void* p, std::size_t bytes, const std::source_location& where
 }
 
 void fence(bool device) {
-  if (running.checked) running.worker->block().knowledge().fence(running.worker->thread(), device);
+  if (!running.checked) return;
+  const Unchecked own;
+  running.worker->block().knowledge().fence(running.worker->thread(), device);
 }
 
 std::uint32_t grid_begins(const Grid& grid) {

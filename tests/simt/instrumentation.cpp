@@ -5,6 +5,7 @@
 
 #include "tests/simt/access.h"
 #include "tests/simt/checker.h"
+#include "tests/simt/device/calls.h"
 #include "tests/simt/shadow.h"
 #include "tests/simt/worker.h"
 
@@ -37,7 +38,7 @@ template <std::size_t N>
 /// Others get on where a thread may wait for them.
 template <std::size_t N>
 [[gnu::always_inline]] inline void polled(const volatile void* p, Kind kind, void* pc) {
-  if (running.checked) running.worker->maybe_yield();
+  if (running.checked) simt::relax();
   aligned<N>(p, kind, pc);
 }
 

@@ -4,6 +4,7 @@
 
 #include "tests/simt/access.h"
 #include "tests/simt/checker.h"
+#include "tests/simt/device/calls.h"
 #include "tests/simt/shadow.h"
 #include "tests/simt/worker.h"
 
@@ -16,7 +17,7 @@ template <class T>
 [[gnu::always_inline]] inline void checked(const volatile T* p, Kind kind, void* pc) {
   const auto a = reinterpret_cast<std::uintptr_t>(p);
   if (!running.checked || a - running.stack < simt::kStackBytes) return;
-  running.worker->maybe_yield();
+  simt::relax();
   const std::uint32_t place = simt::check::encode_place(reinterpret_cast<std::uintptr_t>(pc));
   if (a % sizeof(T) != 0) simt::check::misaligned(a, sizeof(T), kind, place);
   simt::check::access(a, sizeof(T), kind, place, false);
@@ -202,7 +203,7 @@ int __tsan_atomic64_compare_exchange_weak(volatile std::uint64_t* p, std::uint64
 }
 
 void __tsan_atomic_thread_fence(int) {
-  if (running.checked) running.worker->maybe_yield();
+  if (running.checked) simt::relax();
   simt::check::fence(true);
 }
 void __tsan_atomic_signal_fence(int) {}

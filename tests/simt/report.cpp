@@ -6,6 +6,8 @@
 #include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <map>
+#include <mutex>
 #include <vector>
 
 namespace simt {
@@ -30,12 +32,17 @@ std::string program_path() {
   return n > 0 ? std::string(path.data(), static_cast<std::size_t>(n)) : std::string();
 }
 
-/// addr2line's answer for an address: functions and places in turns, from the innermost on.
+/// addr2line's answer for an address: functions and places in turns, from the innermost on. It takes a while to read a
+/// program's lines, so answers are kept.
 std::vector<std::string> addr2line(std::uintptr_t pc) {
+  static std::mutex mutex;
+  static std::map<std::uintptr_t, std::vector<std::string>> known;
+  const std::lock_guard lock(mutex);
+  if (const auto found = known.find(pc); found != known.end()) return found->second;
   std::array<char, 64> address{};
   std::snprintf(address.data(), address.size(), "0x%zx", static_cast<std::size_t>(pc - load_address()));
   const std::string command = "addr2line -Cfie '" + program_path() + "' " + address.data() + " 2>/dev/null";
-  std::vector<std::string> lines;
+  std::vector<std::string>& lines = known[pc];
   FILE* pipe = popen(command.c_str(), "r");
   if (!pipe) return lines;
   std::string line;
@@ -60,8 +67,9 @@ std::string in_tree(std::string path) {
   if (const auto note = path.find(" (discriminator"); note != std::string::npos) path.resize(note);
   for (std::size_t at = 0; (at = path.find("/./", at)) != std::string::npos;) path.erase(at, 2);
   if (!root.empty() && path.starts_with(root)) return path.substr(root.size());
-  for (const char* folder : {"/kernels/", "/tests/simt/", "/include/fuselage/"})
-    if (const auto at = path.rfind(folder); root.empty() && at != std::string::npos) return path.substr(at + 1);
+  if (!path.starts_with('/')) return path;
+  for (const char* folder : {"/tests/", "/include/fuselage/", "/kernels/"})
+    if (const auto at = path.rfind(folder); at != std::string::npos) return path.substr(at + 1);
   return path;
 }
 

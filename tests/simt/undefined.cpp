@@ -17,6 +17,7 @@ struct Description {
 };
 
 [[noreturn]] void undefined(const char* what, const Description* where) {
+  simt::running.checked = false;
   const std::string text =
       std::string("undefined behaviour: ") + what + " at " + simt::source_line(where->file, where->line);
   if (simt::Worker* worker = simt::running.worker) worker->fault(worker->thread(), text);

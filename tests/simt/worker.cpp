@@ -121,7 +121,7 @@ void Worker::go(Fiber& from, bool last) {
     to.bytes = kStackBytes;
   }
   enter();
-  running.checked = to.place != nullptr && check::enabled();
+  running.checked = false;  // until it is back in its kernel
   running.stack = reinterpret_cast<std::uintptr_t>(to.stack);
   switch_fiber(from, to, &Worker::entry, last);
 }
@@ -282,35 +282,58 @@ Worker& worker(const Where& where) {
 
 }  // namespace
 
-int block_barrier(Call call, bool predicate, Where where) { return worker(where).barrier(call, predicate, where); }
-void warp_call(const WarpCall& call) { worker(call.where).warp_call(call); }
+int block_barrier(Call call, bool predicate, Where where) {
+  const Unchecked own;
+  return worker(where).barrier(call, predicate, where);
+}
+
+void warp_call(const WarpCall& call) {
+  const Unchecked own;
+  worker(call.where).warp_call(call);
+}
+
 unsigned lane_of_thread() { return worker(Where::current()).thread() % kWarpLanes; }
-void yield() { worker(Where::current()).yield(); }
+
+void yield() {
+  const Unchecked own;
+  worker(Where::current()).yield();
+}
 
 void relax() {
+  const Unchecked own;
   if (running.worker) running.worker->maybe_yield();
 }
 
 void fence(bool device, Where where) {
-  worker(where).maybe_yield();
+  {
+    const Unchecked own;
+    worker(where).maybe_yield();
+  }
   std::atomic_thread_fence(std::memory_order_seq_cst);
   check::fence(device);
 }
 
 void before_atomic(void* p, std::size_t bytes, Where where) {
-  worker(where).maybe_yield();
+  {
+    const Unchecked own;
+    worker(where).maybe_yield();
+  }
   check::atomic_access(p, bytes, where);
 }
 
 void* shared_variable(const void* key, std::size_t bytes, std::size_t alignment) {
+  const Unchecked own;
   return worker(Where::current()).shared_variable(key, bytes, alignment);
 }
+
 void* dynamic_shared_memory() {
+  const Unchecked own;
   Worker& w = worker(Where::current());
   return w.shared_variable(&kDynamicShared, w.grid().dynamic_bytes, 16);
 }
 
 void fail(const char* what, Where where) {
+  running.checked = false;
   Worker& w = worker(where);
   w.fault(w.thread(), std::string(what) + " at " + source_line(where));
 }

@@ -84,4 +84,17 @@ struct Running {
 };
 extern constinit thread_local Running running;
 
+/// While it lives, accesses on this OS thread are the emulator's own: of functions that it and kernels both use, such
+/// as the standard library's, the linker may have kept the kernels' instrumented ones.
+class Unchecked {
+ public:
+  Unchecked() : before_(running.checked) { running.checked = false; }
+  ~Unchecked() { running.checked = before_; }
+  Unchecked(const Unchecked&) = delete;
+  Unchecked& operator=(const Unchecked&) = delete;
+
+ private:
+  bool before_;
+};
+
 }  // namespace simt
