@@ -70,7 +70,8 @@ class Case(unittest.TestCase):
         return found
 
     def command(self, *arguments):
-        return [sys.executable, SCRIPT, "--build", self.machine.finish(), "--out", self.out, *arguments]
+        logs = os.path.join(self.folder, "logs")
+        return [sys.executable, SCRIPT, "--build", self.machine.finish(), "--out", self.out, "--logs", logs, *arguments]
 
     def run_check(self, *arguments, expect):
         start = time.monotonic()
@@ -198,8 +199,9 @@ class NoDevice(Case):
     def test_no_program(self):
         self.machine.finish()
         os.remove(self.machine.program("fuselage"))
-        done = subprocess.run([sys.executable, SCRIPT, "--build", self.machine.build, "--out", self.out],
-                              env=self.environment(), stdout=subprocess.PIPE, universal_newlines=True)
+        done = subprocess.run([sys.executable, SCRIPT, "--build", self.machine.build, "--out", self.out,
+                               "--logs", os.path.join(self.folder, "logs")], env=self.environment(),
+                              stdout=subprocess.PIPE, universal_newlines=True)
         self.assertEqual(done.returncode, 4, done.stdout)
         self.assertIn("no program fuselage", done.stdout)
 
@@ -384,6 +386,7 @@ class Emulated(unittest.TestCase):
         out = tempfile.mkdtemp(prefix="check_gpu_test_")
         self.addCleanup(shutil.rmtree, out, True)
         done = subprocess.run([sys.executable, SCRIPT, "--build", BUILD, "--device", "emulated", "--out", out,
+                               "--logs", os.path.join(out, "logs"),
                                "--only", "bits", "--time-limit", "36"], stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, universal_newlines=True, timeout=60)
         r = Result(done.returncode, done.stdout, 0, out)
