@@ -1,6 +1,7 @@
 #include "tests/simt/check.h"
 
 #include <cstring>
+#include <utility>
 
 #include "tests/simt/access.h"
 #include "tests/simt/checker.h"
@@ -79,16 +80,17 @@ std::string memory_text(std::uintptr_t a) {
   return describe(reinterpret_cast<const void*>(a));
 }
 
-[[noreturn]] void fault(const std::string& what) {
+[[noreturn]] void fault(std::string&& what) {
   Worker& worker = *running.worker;
-  worker.fault(worker.thread(), what);
+  worker.fault(worker.thread(), std::move(what));
 }
 
 [[noreturn, gnu::cold, gnu::noinline]] void fault_at(const char* before, std::uintptr_t a, std::size_t bytes, Kind kind,
                                                      std::uint32_t place, const char* after) {
   running.checked = false;
-  fault(before + verb(kind) + memory_text(a) + after + " (" + std::to_string(bytes) + " bytes, at " +
-        place_text(place) + ")");
+  std::string text = before + verb(kind) + memory_text(a) + after;
+  text += " (" + std::to_string(bytes) + " bytes, at " + place_text(place) + ")";
+  fault(std::move(text));
 }
 
 std::string verb_of(const Access& a) {
@@ -111,8 +113,9 @@ std::string party(const Access& other) {
 [[noreturn, gnu::cold, gnu::noinline]] void race(std::uintptr_t a, Kind kind, std::uint32_t place,
                                                  const Access& other) {
   running.checked = false;
-  fault("race: " + verb(kind) + memory_text(a) + " (at " + place_text(place) + "), which was " + party(other) +
-        ": nothing orders the two");
+  std::string text = "race: " + verb(kind) + memory_text(a) + " (at " + place_text(place) + "), which was ";
+  text += party(other) + ": nothing orders the two";
+  fault(std::move(text));
 }
 
 /// Bytes outside of memory whose bytes are known: what may be accessed all the same, and what not.
@@ -122,9 +125,11 @@ std::string party(const Access& other) {
   const Unchecked own;
   const Allocation* allocation = find_allocation(reinterpret_cast<const void*>(a));
   if (allocation && a + bytes <= allocation->begin + allocation->bytes) return;
-  if (in_stacks(reinterpret_cast<const void*>(a)))
-    fault(verb(kind) + "the stack of another thread (" + std::to_string(bytes) + " bytes, at " + place_text(place) +
-          ")");
+  if (in_stacks(reinterpret_cast<const void*>(a))) {
+    std::string text = verb(kind) + "the stack of another thread (" + std::to_string(bytes) + " bytes, at ";
+    text += place_text(place) + ")";
+    fault(std::move(text));
+  }
   fault_at("", a, bytes, kind, place, "");
 }
 

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <utility>
 
 #include "tests/simt/report.h"
 #include "tests/simt/worker.h"
@@ -16,11 +17,12 @@ struct Description {
   std::uint32_t line, column;
 };
 
-[[noreturn]] void undefined(const char* what, const Description* where) {
+[[noreturn]] void undefined(const char* what, const Description* where, unsigned number = 0) {
   simt::running.checked = false;
-  const std::string text =
-      std::string("undefined behaviour: ") + what + " at " + simt::source_line(where->file, where->line);
-  if (simt::Worker* worker = simt::running.worker) worker->fault(worker->thread(), text);
+  std::string text = std::string("undefined behaviour: ") + what;
+  if (number > 0) text += std::to_string(number);
+  text += " at " + simt::source_line(where->file, where->line);
+  if (simt::Worker* worker = simt::running.worker) worker->fault(worker->thread(), std::move(text));
   std::fprintf(stderr, "simt: %s, in host code\n", text.c_str());
   std::abort();
 }
@@ -38,9 +40,8 @@ extern "C" {
 
 void __ubsan_handle_type_mismatch_v1(const TypeMismatch* d, std::uintptr_t p) {
   if (p == 0) undefined("null pointer used", &d->where);
-  const std::uintptr_t alignment = std::uintptr_t{1} << d->log_alignment;
-  if (p % alignment != 0)
-    undefined(("misaligned address, which should be a multiple of " + std::to_string(alignment)).c_str(), &d->where);
+  const unsigned alignment = 1u << d->log_alignment;
+  if (p % alignment != 0) undefined("misaligned address, which should be a multiple of ", &d->where, alignment);
   undefined("object larger than its memory", &d->where);
 }
 void __ubsan_handle_add_overflow(const Description* d, void*, void*) { undefined("sum overflows", d); }

@@ -105,8 +105,8 @@ void Worker::leave(Block* to) {
   const unsigned me = thread_;
   if (!mine.has_ready()) {
     // Threads wait for threads of their own block alone: if none of it is ready, none ever will be.
-    const Fault stuck = mine.deadlock();
-    fault(stuck.thread, stuck.what);
+    Fault stuck = mine.deadlock();
+    fault(stuck.thread, std::move(stuck.what));
   }
   if (to) block_ = to;
   if (!pick()) std::abort();
@@ -138,7 +138,7 @@ int Worker::barrier(Call call, bool predicate, const Where& where) {
   Block& mine = *block_;
   Fault wrong;
   const bool complete = mine.arrive(thread_, call, predicate, where, wrong);
-  if (!wrong.what.empty()) fault(wrong.thread, wrong.what);
+  if (!wrong.what.empty()) fault(wrong.thread, std::move(wrong.what));
   if (!complete) {
     leave(nullptr);
   } else if (run_->seed > 0) {
@@ -153,7 +153,7 @@ void Worker::warp_call(const WarpCall& call) {
   block_->thread(thread_).call = call;
   Fault wrong;
   const bool through = block_->join(thread_, wrong);
-  if (!wrong.what.empty()) fault(wrong.thread, wrong.what);
+  if (!wrong.what.empty()) fault(wrong.thread, std::move(wrong.what));
   if (!through) leave(nullptr);
 }
 
@@ -173,27 +173,25 @@ void Worker::maybe_yield() {
 void* Worker::shared_variable(const void* key, std::size_t bytes, std::size_t alignment) {
   std::string wrong;
   void* data = block_->shared_variable(key, bytes, alignment, wrong);
-  if (!data) fault(thread_, wrong);
+  if (!data) fault(thread_, std::move(wrong));
   return data;
 }
 
-void Worker::fault(unsigned thread, const std::string& what) {
-  running.checked = false;
-  stop_with(fault_text(run_->grid, thread_name(run_->grid, block_->number(), thread), what));
+/// Abandons all threads.
+void Worker::fault(unsigned thread, std::string&& what) {
+  fault_ = {thread, std::move(what)};
+  run_->stop = true;
+  running = Running{};
+  switch_fiber(block_->thread(thread_).fiber, main_, nullptr, true);
+  std::abort();
 }
 
-/// Abandons all threads.
-void Worker::stop_with(std::string text) {
-  {
-    const std::lock_guard lock(run_->mutex);
-    if (run_->fault.empty()) run_->fault = std::move(text);
-    text = std::string();  // nothing on this stack may be left to destroy
-    run_->stop = true;
-  }
-  Fiber& from = block_->thread(thread_).fiber;
-  running.worker = nullptr;
-  switch_fiber(from, main_, nullptr, true);
-  std::abort();
+void Worker::report_fault() {
+  const Grid& grid = run_->grid;
+  const std::string text = fault_text(grid, thread_name(grid, block_->number(), fault_.thread), fault_.what);
+  fault_ = {};
+  const std::lock_guard lock(run_->mutex);
+  if (run_->fault.empty()) run_->fault = text;
 }
 
 /// The life of a fiber: one thread, and as long as there are others that have not begun, those, without a switch.
@@ -225,10 +223,10 @@ void Worker::run_thread() {
   try {
     run_->grid.body();
   } catch (const std::exception& e) {
-    thrown = e.what();
+    thrown = std::string("throws an exception: ") + e.what();
   }
   running.checked = false;
-  if (!thrown.empty()) fault(thread_, "throws an exception: " + std::exchange(thrown, {}));
+  if (!thrown.empty()) fault(thread_, std::move(thrown));
 }
 
 /// The running thread has ended. Chooses the next one; false: all have.
@@ -236,12 +234,12 @@ bool Worker::finish_thread() {
   stalled_ = 0;
   Fault wrong;
   block_->exit(thread_, wrong);
-  if (!wrong.what.empty()) fault(wrong.thread, wrong.what);
+  if (!wrong.what.empty()) fault(wrong.thread, std::move(wrong.what));
   if (block_->live() == 0) {
     retire();
   } else if (!block_->has_ready()) {
-    const Fault stuck = block_->deadlock();
-    fault(stuck.thread, stuck.what);
+    Fault stuck = block_->deadlock();
+    fault(stuck.thread, std::move(stuck.what));
   }
   return pick();
 }
@@ -259,6 +257,7 @@ void Worker::run(GridRun& run) {
   running = Running{this};
   if (pick()) go(main_, false);
   running = Running{};
+  if (!fault_.what.empty()) report_fault();
   for (auto& block : resident_) {  // of a grid that was stopped
     for (unsigned t = 0; t < block->size(); ++t)
       if (char* stack = std::exchange(block->thread(t).fiber.stack, nullptr)) stacks_.give_back(stack);
@@ -335,7 +334,8 @@ void* dynamic_shared_memory() {
 void fail(const char* what, Where where) {
   running.checked = false;
   Worker& w = worker(where);
-  w.fault(w.thread(), std::string(what) + " at " + source_line(where));
+  std::string text = std::string(what) + " at " + source_line(where);
+  w.fault(w.thread(), std::move(text));
 }
 
 void kernel_begins(const void* arguments, std::size_t bytes) {

@@ -41,8 +41,9 @@ class Worker {
   void yield();
   void maybe_yield();
   void* shared_variable(const void* key, std::size_t bytes, std::size_t alignment);
-  /// Ends the grid.
-  [[noreturn]] void fault(unsigned thread, const std::string& what);
+  /// Ends the grid. What the calling threads' stacks hold is never destroyed, so `what` must be all that is left of its
+  /// making.
+  [[noreturn]] void fault(unsigned thread, std::string&& what);
 
   const Grid& grid() const { return run_->grid; }
   Block& block() { return *block_; }
@@ -60,7 +61,7 @@ class Worker {
   void run_thread();
   bool finish_thread();
   std::uint64_t random();
-  [[noreturn]] void stop_with(std::string text);
+  void report_fault();
 
   GridRun* run_ = nullptr;
   Block* block_ = nullptr;  ///< of the running thread
@@ -72,6 +73,7 @@ class Worker {
   std::size_t rooms_used_ = 0;
   std::uint64_t rng_ = 1, stalled_ = 0, turn_ = 0;
   unsigned atomics_ = 0;
+  Fault fault_;  ///< that ended the grid; of a thread of `block_`
 };
 
 /// What runs on this OS thread, for the checks: they look at it before each access.
