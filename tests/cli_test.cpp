@@ -252,6 +252,11 @@ TEST_F(Cli, DoctorAndBenchSayWhatTheyAreAskedFor) {
   EXPECT_GT(bench[0]["copy_gb_per_s"].get<double>(), 0);
   EXPECT_GE(bench[0]["rows"].size(), 3 * (Losses::size + Optimizers::size));
   for (const Json& row : bench[0]["rows"]) EXPECT_GT(row["gb_per_s"].get<double>(), 0) << row;
+  EXPECT_TRUE(bench[0]["left_out"].empty());
+  const Json limited = run("bench --elements 64 --time-limit 1e-9 --json --device cpu").json();
+  EXPECT_TRUE(limited[0]["rows"].empty());
+  EXPECT_EQ(limited[0]["left_out"].size(), bench[0]["rows"].size()) << "every row is named";
+  EXPECT_EQ(run("bench --elements 64 --json --device cpu").json()[0]["rows"][0]["shape"], "[64, 1]");
 }
 
 TEST_F(Cli, ValidateReportsWhatItSaw) {

@@ -38,7 +38,8 @@ struct Bench {
   Backend* judge;  ///< the CPU, where another device is timed; else null
   std::int64_t elements;
   int repetitions;
-  double cache, stop_at;  ///< seconds_now() from which no row is begun
+  double cache;    ///< bytes that buffers must outgrow; 0: they need not
+  double stop_at;  ///< seconds_now() from which no row is begun
   bool print_rows;
   double copy_rate = 0;
   Json rows = Json::array(), left_out = Json::array();
@@ -128,7 +129,9 @@ Json run_on(const std::string& device, const Options& options, int& exit_code) {
               .judge = judge.get(),
               .elements = elements_for(options, *backend),
               .repetitions = options.quick ? 5 : 15,
-              .cache = host ? validate::host_cache_bytes() : validate::kDeviceCacheBytes,
+              .cache = options.elements > 0 ? 0
+                       : host               ? validate::host_cache_bytes()
+                                            : validate::kDeviceCacheBytes,
               .stop_at = options.time_limit > 0 ? seconds_now() + options.time_limit : 1e300,
               .print_rows = !options.json};
   bench.copy();
@@ -170,7 +173,7 @@ void add_bench(CLI::App& parent, int& exit_code) {
   verb->add_option("--device", o->device, known_devices() + "; auto: all that are usable")->capture_default_str();
   verb->add_option("--threads", o->threads, "CPU threads; 0: all")->check(CLI::Range(0, 4096));
   verb->add_flag("--quick", o->quick, "Smaller arrays, fewer repetitions");
-  verb->add_option("--elements", o->elements, "Of each workload; 0: as many as no cache holds")
+  verb->add_option("--elements", o->elements, "Of each workload, whether or not caches hold it; 0: enough")
       ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 32));
   verb->add_option("--time-limit", o->time_limit, "Seconds for each device, after which no row is begun; 0: none")
       ->check(CLI::NonNegativeNumber);

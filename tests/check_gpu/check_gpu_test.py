@@ -183,6 +183,12 @@ class Failures(Case):
         r = self.run_check("--only", "benchmarks", expect=1)
         self.assertIn("not the CPU's bits: loss mse fp32", r.json["failures"][0]["why"])
 
+    def test_a_device_test_that_was_not_built_is_named(self):
+        self.machine.device_tests += ["graph_test", "bits_sweep_test"]
+        r = self.run_check("--only", "device tests", expect=0)
+        self.assertEqual(r.left_out()["graph_test"], "the build does not have it")
+        self.assertEqual(r.left_out()["bits_sweep_test"], "it takes hours")
+
     def test_a_missing_program(self):
         os.remove(self.machine.program("backend_test"))
         r = self.run_check("--only", "device tests", expect=1)

@@ -107,6 +107,12 @@ class Check:
 
     def describe_device(self):
         """What the device is; everything else needs it."""
+        suffix = "_emulated" if self.device == "emulated" else ""
+        for name in self.build.device_tests:
+            if name.endswith("_sweep_test"):
+                self.leave_out(name + suffix, "it takes hours")
+            elif name + suffix not in [test.name for test in self.build.tests]:
+                self.leave_out(name + suffix, "the build does not have it")
         self.result["gpu"] = {"name": "emulated"} if self.device == "emulated" else machine.gpu()
         if not self.build.program:
             self.fail("device", "the build has no program fuselage")
@@ -136,9 +142,6 @@ class Check:
         suffix = "_emulated" if self.device == "emulated" else ""
         names = [name + suffix for name in self.build.device_tests]
         found = [test for test in self.build.tests if test.name in names and not test.is_slow]
-        missing = sorted(set(names) - {test.name for test in self.build.tests})
-        for name in missing:
-            self.leave_out(name, "the build does not have it")
         return [t for t in found if t.name.startswith("bits_")], [t for t in found if not t.name.startswith("bits_")]
 
     def check_bits(self):
@@ -191,8 +194,8 @@ class Check:
         device_names = [name + suffix for name in self.build.device_tests for suffix in ("", "_emulated", "_checked")]
         rest = []
         for test in self.build.tests:
-            if test.name in device_names:
-                continue
+            if test.name in device_names or {"emulated", "checked"} & set(test.labels):
+                continue  # these are for machines without a GPU
             if test.is_slow:
                 self.leave_out(test.name, "it takes hours (label slow)")
             elif test.name.startswith("check_gpu"):
