@@ -12,12 +12,9 @@ inline constexpr int kBlockWarps = 8;  ///< the most warps of a block that works
 
 template <bool kWarpTeam>
 inline constexpr int kTeamThreads = kWarp*(kWarpTeam ? kRowWarps : kBlockWarps);
-/// Blocks that a multiprocessor holds: 512 threads of 128 registers, but where V = 1 meets soft coefficients, which
-/// would spill.
-template <int V, bool kSoft, bool kWarpTeam>
-inline constexpr int kTeamBlocks = kWarpTeam          ? 4
-                                   : (kSoft&& V == 1) ? 1
-                                                      : 2;
+/// Blocks that a multiprocessor holds: 512 threads of 128 registers.
+template <bool kWarpTeam>
+inline constexpr int kTeamBlocks = kWarpTeam ? 4 : 2;
 
 /// What a team's leader tells the others of its row.
 struct RowState {
@@ -115,7 +112,7 @@ __device__ void leave_out_row(const SoftmaxArgs& a, std::int64_t r, int thread, 
 }
 
 template <class T, int V, bool kSoft, bool kWarpTeam>
-__global__ void __launch_bounds__(kTeamThreads<kWarpTeam>, kTeamBlocks<V, kSoft, kWarpTeam>)
+__global__ void __launch_bounds__(kTeamThreads<kWarpTeam>, kTeamBlocks<kWarpTeam>)
     softmax_long_kernel(const __grid_constant__ SoftmaxArgs a) {
   auto& states = shared<RowState[kWarpTeam ? kRowWarps : 1]>([] {});
   const int teams = kWarpTeam ? warps_of_block() : 1, team = kWarpTeam ? warp_id() : 0;

@@ -1,6 +1,8 @@
 // The optimizer step: one thread prepares the scalars, one launch moves everything.
 // budget: prepare_kernel registers<=40 spills=0
 // budget: update_kernel registers<=80 spills=0
+// vectors: update_kernel loads>=16 stores>=13
+// vectors: update_kernel<fuselage::optim::Sgd> loads>=11 stores>=8
 #include "kernels/update.cuh"
 
 #include <variant>
