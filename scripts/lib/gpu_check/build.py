@@ -32,17 +32,13 @@ class Test:
 
 
 class Build:
-    def __init__(self, folder, program, benches, tests, device_tests, sources, about, libraries=None):
+    def __init__(self, folder, program, benches, tests, device_tests, sources, about):
         self.folder, self.program, self.benches, self.tests = folder, program, benches, tests
         self.device_tests = device_tests  # names of the sources in tests/device
-        self.sources, self.about, self.libraries = sources, about, libraries
+        self.sources, self.about = sources, about
 
     def environment(self):
-        found = {"OMP_WAIT_POLICY": "passive", "FUSELAGE_SOURCE_DIR": self.sources, "FUSELAGE_CLI": self.program or ""}
-        if self.libraries:
-            found["LD_LIBRARY_PATH"] = os.pathsep.join(
-                [self.libraries] + [p for p in [os.environ.get("LD_LIBRARY_PATH")] if p])
-        return found
+        return {"OMP_WAIT_POLICY": "passive", "FUSELAGE_SOURCE_DIR": self.sources, "FUSELAGE_CLI": self.program or ""}
 
 
 def git(root, *arguments):
