@@ -34,7 +34,8 @@ void on_fault(int number, siginfo_t* info, void*) {
     sigaction(number, &former, nullptr);  // the access is made again, and then it is the former handler's
     return;
   }
-  fmt::print(stderr, "simt: host code touched device memory: {}, at {}\n", describe(info->si_addr), place_of_fault());
+  fmt::print(stderr, "simt: {} touched device memory: {}, at {}\n",
+             device_memory_is_open() ? "work of the device" : "host code", describe(info->si_addr), place_of_fault());
   std::fflush(stderr);
   std::abort();
 }

@@ -9,6 +9,7 @@
 #include <deque>
 #include <map>
 #include <mutex>
+#include <vector>
 
 #include "tests/simt/check.h"
 #include "tests/simt/runtime/host_touch.h"
@@ -52,12 +53,13 @@ class Arena {
     alive_ += bytes;
     const auto data = reinterpret_cast<void*>(begin);
     blocks_[begin] = {{begin, bytes, ++numbers_, false}, span};
+    if (open_ > 0) open_pages(begin, span);
+    const Pages own = pages_of(begin, span);
+    protect(own, PROT_READ | PROT_WRITE);
     ASAN_POISON_MEMORY_REGION(data, span);
     ASAN_UNPOISON_MEMORY_REGION(data, bytes);
-    {
-      const DeviceAccess access;
-      std::memset(data, 0xff, bytes);
-    }
+    std::memset(data, 0xff, bytes);
+    if (open_ == 0) protect(own, PROT_NONE);
     check::allocated(data, bytes);
     return data;
   }
@@ -122,12 +124,18 @@ class Arena {
 
   void open() {
     const std::lock_guard lock(mutex_);
-    if (open_++ == 0) protect(begin_, used_, PROT_READ | PROT_WRITE);
+    if (open_++ > 0) return;
+    for (const auto& [begin, block] : blocks_)
+      if (!block.allocation.pinned) open_pages(begin, block.span);
+    for (const Pages& run : opened_) protect(run, PROT_READ | PROT_WRITE);
   }
   void close() {
     const std::lock_guard lock(mutex_);
-    if (--open_ == 0) protect(begin_, used_, PROT_NONE);
+    if (--open_ > 0) return;
+    for (const Pages& run : opened_) protect(run, PROT_NONE);
+    opened_.clear();
   }
+  bool is_open() const { return open_ > 0; }
 
  private:
   Arena() {
@@ -141,18 +149,33 @@ class Arena {
     watch_host_touches();
   }
 
-  static void protect(std::uintptr_t begin, std::size_t bytes, int protection) {
-    if (mprotect(reinterpret_cast<void*>(begin), (bytes + kPage - 1) / kPage * kPage, protection) != 0) {
+  /// Whole pages. What was freed stays closed: the cost of opening is that of what lives, however much came before.
+  struct Pages {
+    std::uintptr_t begin, end;
+  };
+  static Pages pages_of(std::uintptr_t begin, std::size_t span) {
+    return {begin / kPage * kPage, (begin + span + kPage - 1) / kPage * kPage};
+  }
+  static void protect(const Pages& run, int protection) {
+    if (mprotect(reinterpret_cast<void*>(run.begin), run.end - run.begin, protection) != 0) {
       fmt::print(stderr, "simt: device memory cannot be protected: {}\n", std::strerror(errno));
       std::abort();
     }
+  }
+
+  /// Adds the pages of a block to those that are open; neighbours become one run.
+  void open_pages(std::uintptr_t begin, std::size_t span) {
+    const Pages pages = pages_of(begin, span);
+    if (!opened_.empty() && pages.begin <= opened_.back().end && pages.begin >= opened_.back().begin)
+      opened_.back().end = std::max(opened_.back().end, pages.end);
+    else
+      opened_.push_back(pages);
   }
 
   std::uintptr_t fresh_addresses(std::size_t span) {
     if (span > kStretch - used_) return 0;
     const std::uintptr_t begin = begin_ + used_;
     used_ += span;
-    if (open_ > 0) protect(begin_, used_, PROT_READ | PROT_WRITE);
     return begin;
   }
   /// Those that were freed the longest ago.
@@ -169,6 +192,7 @@ class Arena {
   std::recursive_mutex mutex_;
   std::map<std::uintptr_t, Block> blocks_;
   std::deque<Block> freed_;
+  std::vector<Pages> opened_;
   std::uintptr_t begin_ = 0;
   std::size_t used_ = 0, alive_ = 0;
   std::uint64_t numbers_ = 0;
@@ -188,6 +212,8 @@ bool in_device_memory(const void* p) { return Arena::instance().holds(address(p)
 std::uintptr_t device_memory_begin() { return Arena::instance().begin(); }
 std::size_t device_memory_bytes() { return kStretch; }
 std::string describe(const void* p) { return Arena::instance().describe(address(p)); }
+
+bool device_memory_is_open() { return Arena::instance().is_open(); }
 
 DeviceAccess::DeviceAccess() { Arena::instance().open(); }
 DeviceAccess::~DeviceAccess() { Arena::instance().close(); }
