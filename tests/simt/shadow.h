@@ -1,8 +1,11 @@
 // What is remembered of memory: for each byte whether it is there and was written, for each two bytes who accessed them
 // last. A write takes the place of all that came before it, for that was ordered before it. Of the reads and atomic
 // accesses since, two are kept, those farthest apart: of two blocks, else of two warps, else of two threads. So a read
-// by many that one of them overwrites too early is always found, unless the early writer learned by atomics from the
-// two that are kept and not from others.
+// by many that one of them overwrites too early is always found.
+//
+// What may be missed: a race with a read that is not kept, where the writer learned by atomics from the two that are; a
+// race with the earlier one of two threads that write two neighbouring bytes one by one; and unwritten bytes in an access
+// to a structure as a whole, where each eight bytes need only have one that was written. Nothing is blamed wrongly.
 #pragma once
 
 #include <cstddef>
