@@ -49,6 +49,8 @@ class CudaParameters final : public ParameterSet {
     table_.chunks = first_chunk.back();
     table_.tensors = upload(tensors_, tensors);
     table_.first_chunk = upload(first_chunk_, first_chunk);
+    // A copy from ordinary memory may come back before it has arrived, and other streams do not wait for it.
+    check(cudaStreamSynchronize(nullptr), "uploading the table of parameters");
   }
   const kernels::UpdateTable& table() const { return table_; }
 

@@ -124,6 +124,7 @@ cudaError_t copy(void* target, const void* source, std::size_t bytes, cudaMemcpy
   if (from.kind == Kind::pageable && to.kind != Kind::pageable) {
     const auto staged = std::make_shared<std::vector<char>>(from.data, from.data + bytes);
     status = submit(queue, {deed, [=](const Place&) { return begin_staged_copy(to, staged); }});
+    host_waits = false;  // cudaMemcpy too comes back when the bytes are taken, not when they have arrived
   } else {
     status = submit(queue, {deed, [=](const Place& done) { return begin_copy(to, from, done); }});
     host_waits = host_waits || pageable;
