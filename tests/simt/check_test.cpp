@@ -5,14 +5,18 @@
 #include <cuda_runtime_api.h>
 #include <gtest/gtest.h>
 
+#include <initializer_list>
 #include <string>
 
 #include "tests/simt/kernels/fixture.h"
+#include "tests/simt/shadow.h"
 
 namespace {
 
 using namespace simt;
 using namespace simt::test;
+
+using Stamp = simt::Access;  // a test below has the other name
 
 class Checked : public testing::TestWithParam<Case> {
  protected:
@@ -80,6 +84,40 @@ TEST_F(Queues, RaceWithoutAnEvent) {
   const std::string text = cudaGetErrorString(status);
   EXPECT_NE(text.find("race: "), std::string::npos) << text;
   EXPECT_NE(text.find("of kernel 'add one' (operation "), std::string::npos) << text;
+}
+
+check::Cell read_by(std::initializer_list<Stamp> readers) {
+  check::Cell cell{};
+  for (const Stamp& reader : readers)
+    EXPECT_EQ(check::visit(cell, reader, [](const Stamp&) { return false; }), nullptr);
+  return cell;
+}
+
+TEST(Shadow, KeepsReadersFarApart) {
+  const auto access = [](std::uint32_t block, unsigned thread, bool write) {
+    Stamp a;
+    a.instance = block;
+    a.thread = thread;
+    a.bytes = 3;
+    a.write = write;
+    return a;
+  };
+  const Stamp writer = access(1, 0, true);
+  const auto of_thread = [&](const Stamp& a) { return a.instance == 1 && a.thread == 0; };
+  const auto of_warp = [&](const Stamp& a) { return a.instance == 1 && a.thread < 32; };
+  const auto of_block = [&](const Stamp& a) { return a.instance == 1; };
+  // The writer knows of ever more readers; one that it does not know of came last, after two that it knows.
+  check::Cell cell = read_by({access(1, 0, false), access(1, 0, false), access(1, 5, false)});
+  EXPECT_NE(check::visit(cell, writer, of_thread), nullptr);
+  cell = read_by({access(1, 1, false), access(1, 2, false), access(1, 40, false)});
+  EXPECT_NE(check::visit(cell, writer, of_warp), nullptr);
+  cell = read_by({access(1, 1, false), access(1, 2, false), access(1, 40, false), access(1, 3, false)});
+  EXPECT_NE(check::visit(cell, writer, of_warp), nullptr);
+  cell = read_by({access(1, 1, false), access(1, 40, false), access(2, 0, false), access(1, 3, false)});
+  EXPECT_NE(check::visit(cell, writer, of_block), nullptr);
+  cell = read_by({access(1, 1, false), access(1, 2, false), access(1, 40, false)});
+  EXPECT_EQ(check::visit(cell, writer, of_block), nullptr);
+  EXPECT_EQ(cell.others[0].instance, 0u) << "a write takes the place of the readers";
 }
 
 TEST(Ranges, KnowWhatWasWritten) {

@@ -41,6 +41,23 @@ TEST_P(Clean, IsNotBlamedInAnyOrder) {
 }
 INSTANTIATE_TEST_SUITE_P(, Clean, testing::ValuesIn(clean_kernels().begin(), clean_kernels().end()), CaseName());
 
+/// Without checks of accesses, orders alone must show that a barrier is missing: by wrong values.
+TEST(Orders, BringOutMissingBarriers) {
+  if (check::enabled()) GTEST_SKIP() << "accesses are checked: these faults end the grid";
+  for (const Case& one : races()) {
+    const std::string name = one.name;
+    if (name != "read_too_early" && name != "overwritten_too_early") continue;
+    int wrong = 0;
+    for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+      const CaseMemory memory;
+      ASSERT_EQ(run_with_seed(grid_of(one, memory.get()), seed), "");
+      const DeviceAccess open;
+      wrong += std::any_of(memory.get().floats, memory.get().floats + one.threads, [](float x) { return x != 1; });
+    }
+    EXPECT_GE(wrong, 5) << name << " shows under " << wrong << " of 10 seeds";
+  }
+}
+
 TEST(Grid, TakesNoHostPointers) {
   float x = 0;
   EXPECT_NE(run_with_seed(grid_with_pointer(&x), 1).find("a pointer argument of the kernel is host memory"),

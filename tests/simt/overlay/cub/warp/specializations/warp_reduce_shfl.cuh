@@ -1,6 +1,6 @@
 // Stands in for CUB's reduction by shuffles, which is written in the assembler of the device: CUB's own reduction
-// through shared memory takes its place. That one lets the last lanes read, and throw away, what nobody wrote; here each
-// lane asks whether its peer is there.
+// through shared memory takes its place. That one lets the last lanes read, and throw away, what nobody wrote; here
+// each lane asks whether its peer is there.
 #pragma once
 
 #include <cub/warp/specializations/warp_reduce_smem.cuh>
