@@ -6,7 +6,7 @@
 
 namespace fuselage::kernels {
 
-inline constexpr int kShortThreads = 128;  ///< the most of a block
+inline constexpr int kShortThreads = 128;  ///< the most of a block; 8 of them fill an old multiprocessor
 
 /// Calls f(row, class, place in the tile) for this thread's share of a tile of `rows` rows, neighbours in memory going
 /// to neighbouring threads.
@@ -116,8 +116,7 @@ __device__ __forceinline__ void short_row(const SoftmaxArgs& a, float pass, cons
 }
 
 template <class T, bool kSoft>
-__global__ void __launch_bounds__(kShortThreads, kSoft ? 9 : 10)
-    softmax_short_kernel(const __grid_constant__ SoftmaxArgs a) {
+__global__ void __launch_bounds__(kShortThreads, 8) softmax_short_kernel(const __grid_constant__ SoftmaxArgs a) {
   auto& logits = shared<float[kShortThreads * (kShortRow + 1)]>([] {});
   const int cols = static_cast<int>(a.cols), pitch = cols | 1;  // odd: a column's elements lie in different banks
   const float pass = pass_scale(a.options, a.counters);
