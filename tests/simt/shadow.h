@@ -4,8 +4,9 @@
 // by many that one of them overwrites too early is always found.
 //
 // What may be missed: a race with a read that is not kept, where the writer learned by atomics from the two that are; a
-// race with the earlier one of two threads that write two neighbouring bytes one by one; and unwritten bytes in an access
-// to a structure as a whole, where each eight bytes need only have one that was written. Nothing is blamed wrongly.
+// race with the earlier one of two threads that write two neighbouring bytes one by one; and unwritten bytes in an
+// access to a structure as a whole, where each eight bytes need only have one that was written. Nothing is blamed
+// wrongly.
 #pragma once
 
 #include <cstddef>
