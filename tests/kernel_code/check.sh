@@ -5,7 +5,7 @@
 #   // local: <part of the kernel's name> bytes<=64                   a stack frame; without a promise there is none
 # The longest name that fits wins (an asterisk stands for anything); a promise that fits no kernel is a breach. In no kernel may there be an approximate or
 # flushing instruction, nor an addition or multiplication without a rounding of its own, which ptxas could contract.
-# Registers are counted for the architecture that the budgets were set for; ARCH others are free in them.
+# Budgets were set for sm_90: on other architectures registers are free, and spills of 32 bytes.
 # usage: check.sh NVCC ROOT ARCH FILE FLAGS...
 set -eu
 nvcc=$1 root=$2 arch=$3 file=$4
