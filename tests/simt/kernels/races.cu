@@ -30,18 +30,22 @@ __global__ void overwritten_by_a_synced_warp(Memory m) {  // which knows of its 
   __syncwarp();
   if (threadIdx.x == 0) x = 2;
 }
-__global__ void overwritten_after_a_while(Memory m) {  // were all warps to get on alike, it would never be too early
+/// Were all warps to get on alike, it would never be too early; one of them must run far ahead.
+template <unsigned kWriter>
+__device__ void overwrite_after_a_while(const Memory& m) {
   auto& x = shared<float>([] {});
   if (threadIdx.x == 0) x = 1;
   __syncthreads();
-  if (threadIdx.x < 32) {
+  if (threadIdx.x / 32 == kWriter) {
     m.floats[threadIdx.x] = 1;
     for (int i = 0; i < 20; ++i) __syncwarp();
-    if (threadIdx.x == 0) x = 2;
+    if (threadIdx.x % 32 == 0) x = 2;
   } else {
     m.floats[threadIdx.x] = x;
   }
 }
+__global__ void overwritten_by_first_warp(Memory m) { overwrite_after_a_while<0>(m); }
+__global__ void overwritten_by_last_warp(Memory m) { overwrite_after_a_while<1>(m); }
 __global__ void shuffle_orders_nothing(Memory m) {
   auto& x = shared<float[32]>([] {});
   x[threadIdx.x] = 0;
@@ -141,7 +145,8 @@ constexpr Case kCases[] = {
     {"read_too_early", read_too_early, 1, 64, 0, "race: "},
     {"overwritten_too_early", overwritten_too_early, 1, 64, 0, "race: "},
     {"overwritten_by_a_synced_warp", overwritten_by_a_synced_warp, 1, 64, 0, "race: "},
-    {"overwritten_after_a_while", overwritten_after_a_while, 1, 64, 0, "race: "},
+    {"overwritten_by_first_warp", overwritten_by_first_warp, 1, 64, 0, "race: "},
+    {"overwritten_by_last_warp", overwritten_by_last_warp, 1, 64, 0, "race: "},
     {"shuffle_orders_nothing", shuffle_orders_nothing, 1, 32, 0, "race: "},
     {"partial_sync", partial_sync, 1, 32, 0, "race: "},
     {"warps_need_barriers", warps_need_barriers, 1, 64, 0, "race: "},
