@@ -259,7 +259,9 @@ void allocated(const void* data, std::size_t bytes) {
 }
 void freed(const void* data, std::size_t bytes) {
   const auto a = reinterpret_cast<std::uintptr_t>(data);
-  if (enabled() && state().device.holds(a)) state().device.set(a, bytes, kFreed);
+  if (!enabled() || !state().device.holds(a)) return;
+  state().device.set(a, bytes, kFreed);
+  state().device.forget(a, bytes);
 }
 
 namespace {

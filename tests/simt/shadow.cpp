@@ -45,7 +45,16 @@ void Region::map(std::uintptr_t begin, std::size_t bytes) {
 void Region::set(std::uintptr_t a, std::size_t bytes, ByteState state) { std::memset(states(a), state, bytes); }
 
 void Region::forget(std::uintptr_t a, std::size_t bytes) {
-  std::memset(static_cast<void*>(cells(a)), 0, (bytes + 1) / 2 * sizeof(Cell));
+  constexpr std::uintptr_t kPage = 4096;
+  const auto begin = reinterpret_cast<std::uintptr_t>(cells(a)), end = begin + (bytes + 1) / 2 * sizeof(Cell);
+  const std::uintptr_t first = (begin + kPage - 1) / kPage * kPage, last = end / kPage * kPage;
+  if (first >= last) {
+    std::memset(reinterpret_cast<void*>(begin), 0, end - begin);
+    return;
+  }
+  std::memset(reinterpret_cast<void*>(begin), 0, first - begin);
+  std::memset(reinterpret_cast<void*>(last), 0, end - last);
+  madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);  // whole pages come back as zeros
 }
 
 std::uint32_t Instances::take(OperationId operation, const dim3& blocks, const dim3& threads) {
