@@ -293,8 +293,8 @@ class TimeLimit(Case):
 
     def test_a_test_that_hangs_is_cut_off(self):
         mark = self.hang()
-        r = self.run_check("--time-limit", "16", expect=3)
-        self.assertLess(r.seconds, 16.5)
+        r = self.run_check("--time-limit", "24", expect=3)
+        self.assertLess(r.seconds, 24.5)
         self.assertEqual(r.step("device tests"), "cut off")
         self.assertEqual((r.step("bits"), r.step("benchmarks"), r.step("other tests")), ("done",) * 3)
         self.assertRegex(r.left_out()["backend_test"], r"cut off after \d+ s in Backend.Waits; 0 cases had passed")
@@ -384,7 +384,7 @@ class Parts(unittest.TestCase):
 
 
 class Emulated(unittest.TestCase):
-    """The real program and the real tests, on the emulated device."""
+    """The real program on the emulated device."""
 
     def test_a_build(self):
         if not BUILD or not os.access(os.path.join(BUILD, "bin", "fuselage-emulated"), os.X_OK):
@@ -393,13 +393,16 @@ class Emulated(unittest.TestCase):
         self.addCleanup(shutil.rmtree, out, True)
         done = subprocess.run([sys.executable, SCRIPT, "--build", BUILD, "--device", "emulated", "--out", out,
                                "--logs", os.path.join(out, "logs"),
-                               "--only", "bits", "--time-limit", "36"], stdout=subprocess.PIPE,
+                               "--only", "benchmarks", "--time-limit", "50"], stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, universal_newlines=True, timeout=60)
         r = Result(done.returncode, done.stdout, 0, out)
-        self.assertIn(r.code, (0, 3), done.stdout)
+        self.assertEqual(r.code, 0, done.stdout)
         self.assertEqual(r.json["gpu"]["name"], "emulated")
-        self.assertEqual(r.json["failures"], [])
-        self.assertTrue(r.json["bits"]["validation"] or r.json["left_out"], "neither checked nor said to be left out")
+        self.assertEqual(r.json["doctor"]["cuda"]["devices"][0].split()[0], "emulated")
+        rows = r.json["benchmarks"]["fuselage bench"]["rows"]
+        self.assertGreater(len(rows), 0)
+        for row in rows:
+            self.assertTrue(row["same_bits_as_cpu"], row)
 
 
 if __name__ == "__main__":

@@ -166,7 +166,7 @@ class Check:
             if not report["rows"] or (outcome.code != 0 and report["passed"]):
                 self.fail("fuselage validate", outcome.explain())
         for test in self.device_entries()[0]:
-            executable, cases = self.run_gtest(test, cut_off_by_share=True)
+            executable, cases = self.run_gtest(test)
             cut_off |= executable["status"] == "cut off"
             for case in cases:
                 # All/Bits.AreThoseOfTheCpu/<entry>
@@ -176,17 +176,21 @@ class Check:
                 bits["entries"].append(entry)
             bits["agree"] += sum(case.status == "passed" for case in cases)
             bits["differ"] += sum(case.status == "failed" for case in cases)
-            if executable["status"] == "passed" and executable["passed"] == 0:
-                self.fail(test.name, "no case ran on the device", [s["reason"] for s in executable["skips"]][:3])
+            self.demand_device(test, executable)
         return "cut off" if cut_off else None
+
+    def demand_device(self, test, executable):
+        """There is a device, so a test that skips all its cases is wrong about something."""
+        if executable["status"] == "passed" and executable["passed"] == 0:
+            reasons = dict.fromkeys(skip["reason"] for skip in executable["skips"])
+            self.fail(test.name, "no case ran on the device", list(reasons)[:3])
 
     def run_device_tests(self):
         tests, cut_off = self.device_entries()[1], False
         for test in tests:
-            executable, _ = self.run_gtest(test, cut_off_by_share=True)
+            executable, _ = self.run_gtest(test)
             cut_off |= executable["status"] in ("cut off", "left out")
-            if executable["status"] == "passed" and executable["passed"] == 0:
-                self.fail(test.name, "no case ran on the device", [s["reason"] for s in executable["skips"]][:3])
+            self.demand_device(test, executable)
         return "cut off" if cut_off else None if tests else "nothing to run"
 
     def run_other_tests(self):
@@ -212,7 +216,7 @@ class Check:
 
     def run_other(self, test):
         if test.is_gtest:
-            return self.run_gtest(test, cut_off_by_share=True)[0]["status"]
+            return self.run_gtest(test)[0]["status"]
         outcome = None if self.out_of_time() else self.execute(test.name, test.command, test.timeout, test.environment,
                                                                test.folder)
         if outcome is None or (outcome.timed_out and self.out_of_time()):
@@ -230,7 +234,7 @@ class Check:
         self.count(executable, {status: 1})
         return status
 
-    def run_gtest(self, test, cut_off_by_share):
+    def run_gtest(self, test):
         """Runs a GoogleTest program and counts its cases; gives back what stands in the results, and the cases."""
         executable = {"name": test.name, "device": test.name.split("_emulated")[0] in self.build.device_tests,
                       "status": "left out", "seconds": 0, "passed": 0, "failed": 0, "skipped": 0, "failures": [],
@@ -252,7 +256,7 @@ class Check:
         unfinished = [case.name for case in cases if case.status == "unfinished"]
         where = " in %s" % unfinished[-1] if unfinished else ""
         executable["status"] = "failed" if executable["failed"] else "passed"
-        if outcome.timed_out and cut_off_by_share and self.out_of_time():
+        if outcome.timed_out and self.out_of_time():
             executable["status"] = "cut off" if not executable["failed"] else "failed"
             self.leave_out(test.name, "cut off after %.0f s%s; %d cases had passed" %
                            (outcome.seconds, where, executable["passed"]))
