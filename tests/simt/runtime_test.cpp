@@ -220,6 +220,7 @@ TEST_F(Runtime, OperationsAreOrderedByWaitsAlone) {
   ok(cudaMemsetAsync(a_, 3, kBytes, first_));                       // the host waited
   ok(cudaMemcpyAsync(b_, a_, kBytes, cudaMemcpyDefault, second_));  // nobody waits
   fails(cudaDeviceSynchronize(), cudaErrorLaunchFailure, {"copy of 4096 bytes", "fill of 4096 bytes"});
+  cudaDeviceReset();
   ok(cudaEventDestroy(event));
 }
 

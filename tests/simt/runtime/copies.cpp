@@ -68,7 +68,7 @@ std::string run_copy(OperationId id, const Range& to, const Range& from) {
     fault = check::write_range(id, to.data, to.bytes);
   }
   if (fault.empty()) std::memmove(to.data, from.data, to.bytes);
-  return fault;
+  return fault_of(id, fault);
 }
 
 Work begin_copy(const Range& to, const Range& from, const Place& done) {
@@ -81,8 +81,7 @@ Work begin_copy(const Range& to, const Range& from, const Place& done) {
   }
   return [=](OperationId id) {
     if (watched && hash_of(from) != hash)
-      return fmt::format("{}: the host changed its source, {}, before the copy ran", describe_operation(id),
-                         describe(from.data));
+      return fault_of(id, fmt::format("the host changed its source, {}, before the copy ran", describe(from.data)));
     return run_copy(id, to, from);
   };
 }
@@ -146,7 +145,7 @@ cudaError_t fill(void* target, int value, std::size_t bytes, Queue& queue) {
     std::string fault;
     if (to.kind == Kind::device) fault = check::write_range(id, to.data, to.bytes);
     if (fault.empty()) std::memset(to.data, value, to.bytes);
-    return fault;
+    return fault_of(id, fault);
   };
   return submit(queue, {{Deed::Kind::fill, "", bytes}, [=](const Place&) { return run; }});
 }

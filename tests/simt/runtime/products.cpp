@@ -34,7 +34,7 @@ std::string run_product(const Product& p, simt::OperationId id) {
   if (fault.empty()) fault = simt::check::read_range(id, p.b, bytes_of(p.k, p.n));
   if (fault.empty()) fault = simt::check::write_range(id, p.c, bytes_of(p.m, p.n));
   if (fault.empty()) multiply(p);
-  return fault;
+  return simt::fault_of(id, fault);
 }
 
 /// What is wrong with an operand as a place in device memory.

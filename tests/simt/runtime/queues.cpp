@@ -1,6 +1,8 @@
 // The queues of the emulated device.
 #include "tests/simt/runtime/queues.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "tests/simt/grid.h"
@@ -111,6 +113,10 @@ cudaError_t submit(Queue& queue, const Operation& operation) {
 cudaError_t submit(cudaStream_t stream, const Operation& operation) {
   const auto queue = queue_of(stream);
   return queue ? submit(*queue, operation) : cudaErrorInvalidResourceHandle;
+}
+
+std::string fault_of(OperationId id, const std::string& fault) {
+  return fault.empty() ? fault : fmt::format("{}: {} (SIMT_SEED={})", describe_operation(id), fault, options().seed);
 }
 
 cudaError_t wait_for(const Place& place, const Clock& clock) {

@@ -91,6 +91,9 @@ cudaError_t submit(Queue& queue, const Operation& operation);
 /// Order with the null stream, of what is queued next.
 void order_with_null_queue(Queue& queue);
 
+/// A fault of an operation that is no kernel, with its name and the seed; empty where there is none.
+std::string fault_of(OperationId id, const std::string& fault);
+
 /// The host waits; gives back the state of the device.
 cudaError_t wait_for(const Place& place, const Clock& clock);
 cudaError_t wait_for_all();
