@@ -17,6 +17,7 @@ struct DeviceLimits {
   std::int64_t blocks = 0;
   int threads = 0;
   std::int64_t shared_bytes = -1;  ///< -1: as much as the device has
+  std::int64_t sums = 0;           ///< that one block adds up
 };
 
 /// A piece of memory that a case leaves, or a number of its report.

@@ -90,16 +90,18 @@ Factor layouts_of(std::string name, const std::vector<Layout>& layouts) {
   return factor_of(std::move(name), layouts, [](Layout layout) { return name_of(layout); });
 }
 
-std::vector<Factor> limit_factors() {
-  return {{"blocks", {"own", "1", "3"}},
-          {"threads", {"own", "32", "64"}},
-          {"shared memory", {"own", "0", "48 KiB", "200 KiB"}}};
+std::vector<Factor> limit_factors(bool of_losses) {
+  std::vector<Factor> factors{{"blocks", {"own", "1", "3"}}, {"threads", {"own", "32", "64"}}};
+  if (!of_losses) return factors;
+  factors.push_back({"shared memory", {"own", "0", "48 KiB", "200 KiB"}});
+  factors.push_back({"sums of a block", {"own", "1", "100"}});
+  return factors;
 }
 
-DeviceLimits limits_of(int blocks, int threads, int shared_bytes) {
-  constexpr std::int64_t most_blocks[] = {0, 1, 3}, bytes[] = {-1, 0, 48 * 1024, 200 * 1024};
+DeviceLimits limits_of(int blocks, int threads, int shared_bytes, int sums) {
+  constexpr std::int64_t most_blocks[] = {0, 1, 3}, bytes[] = {-1, 0, 48 * 1024, 200 * 1024}, most_sums[] = {0, 1, 100};
   constexpr int most_threads[] = {0, 32, 64};
-  return {most_blocks[blocks], most_threads[threads], bytes[shared_bytes]};
+  return {most_blocks[blocks], most_threads[threads], bytes[shared_bytes], most_sums[sums]};
 }
 
 }  // namespace fuselage::cases

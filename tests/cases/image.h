@@ -114,8 +114,8 @@ Factor factor_of(std::string name, const std::vector<T>& values, Name&& text) {
 /// The layouts as a factor.
 Factor layouts_of(std::string name, const std::vector<Layout>& layouts);
 
-/// Limits of a device as factors, and back.
-std::vector<Factor> limit_factors();
-DeviceLimits limits_of(int blocks, int threads, int shared_bytes);
+/// Limits of a device as factors, and back. Only losses use shared memory, and add up sums of blocks.
+std::vector<Factor> limit_factors(bool of_losses);
+DeviceLimits limits_of(int blocks, int threads, int shared_bytes, int sums);
 
 }  // namespace fuselage::cases

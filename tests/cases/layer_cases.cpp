@@ -52,8 +52,7 @@ struct LayerPlan {
                      {"input of the backward pass", {"given", "none"}},
                      {"numbers", {"ordinary", "not finite", "extreme"}}};
     if (needs_input) space.factors[kLayerInPlace].levels.resize(1), space.factors[kLayerInput].levels.resize(1);
-    for (Factor& factor : limit_factors())
-      if (factor.name != "shared memory") space.factors.push_back(std::move(factor));  // none is used
+    for (Factor& factor : limit_factors(false)) space.factors.push_back(std::move(factor));
     return space;
   }
 };
@@ -120,7 +119,7 @@ std::vector<Group> layer_groups(Size) {
       return
           [in = make_inputs(plan, levels, name + ": " + space.text(levels))](Backend& b) { return run_layer(b, in); };
     };
-    group.limits = [](const Levels& l) { return limits_of(l[kLayerBlocks], l[kLayerThreads], 0); };
+    group.limits = [](const Levels& l) { return limits_of(l[kLayerBlocks], l[kLayerThreads], 0, 0); };
   });
   return groups;
 }

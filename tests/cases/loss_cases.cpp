@@ -69,7 +69,7 @@ Group loss_group(const AnyLoss& entry, DType type, Size size, bool plain) {
       return run_loss(backend, inputs);
     };
   };
-  group.limits = [](const Levels& l) { return limits_of(l[kBlocks], l[kThreads], l[kShared]); };
+  group.limits = [](const Levels& l) { return limits_of(l[kBlocks], l[kThreads], l[kShared], l[kSums]); };
   return group;
 }
 

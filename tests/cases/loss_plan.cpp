@@ -130,7 +130,7 @@ Space LossPlan::space() const {
                    layouts_of("upstream in memory", vector),
                    layouts_of("gradient in memory", output),
                    layouts_of("values in memory", output)};
-  for (Factor& factor : limit_factors()) space.factors.push_back(std::move(factor));
+  for (Factor& factor : limit_factors(true)) space.factors.push_back(std::move(factor));
   space.possible = [plan = *this](const Levels& levels) { return possible(plan, levels); };
   return space;
 }

@@ -39,6 +39,7 @@ enum LossFactor : std::size_t {
   kBlocks,
   kThreads,
   kShared,
+  kSums,
 };
 
 enum class Given { none, row, element };  ///< weights and masks

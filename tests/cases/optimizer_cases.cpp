@@ -82,8 +82,7 @@ struct StepPlan {
         {"steps", {"1", "3"}},
         {"steps before", {"0", "1000"}},
         {"numbers", {"ordinary", "not finite", "extreme"}}};
-    for (Factor& factor : limit_factors())
-      if (factor.name != "shared memory") space.factors.push_back(std::move(factor));  // none is used
+    for (Factor& factor : limit_factors(false)) space.factors.push_back(std::move(factor));
     return space;
   }
 };
@@ -201,7 +200,7 @@ std::vector<Group> optimizer_groups(Size size) {
         return
             [in = make_inputs(plan, levels, name + ": " + space.text(levels))](Backend& b) { return run_steps(b, in); };
       };
-      group.limits = [](const Levels& l) { return limits_of(l[kBlocks], l[kThreads], 0); };
+      group.limits = [](const Levels& l) { return limits_of(l[kBlocks], l[kThreads], 0, 0); };
     }
   });
   return groups;

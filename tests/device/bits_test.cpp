@@ -1,10 +1,9 @@
 // The device of this build gives the bits of the CPU, in every case: those of the same run, and those that are pinned
-// in expected_bits.txt. Whatever the grid, the blocks and the shared memory: cases vary them.
+// in expected_bits.txt. Whatever the grid, the blocks, the shared memory: cases vary them.
 //
 // The cases are those of tests/cases in which every two levels meet; FUSELAGE_CASES=small leaves out those of more than
-// about 10,000 elements (and then the pinned bits, which are of all). Every kernel is among them: the template
-// arguments of kernels are entry, storage type, soft or plain targets, vectors or single elements, metrics or none,
-// warps or blocks for a row, and each of these follows from factors of which all pairs are taken.
+// about 10,000 elements (and then the pinned bits, which are of all). Every kernel is launched, in either size: programs
+// on the emulated device see to that (tests/cases/kernel_coverage.cpp).
 #include <gtest/gtest.h>
 
 #include "fuselage/validate.h"

@@ -19,6 +19,11 @@ std::map<const void*, int>& allowed() {
   return *all;
 }
 
+std::set<const void*>& launched() {
+  static auto* const all = new std::set<const void*>;
+  return *all;
+}
+
 cudaError_t check_launch(const Grid& g) {
   const dim3 b = g.blocks, t = g.threads;
   const std::uint64_t threads = std::uint64_t{t.x} * t.y * t.z;
@@ -39,9 +44,12 @@ cudaError_t check_launch(const Grid& g) {
 
 }  // namespace
 
+const std::set<const void*>& launched_kernels() { return launched(); }
+
 cudaError_t enqueue_grid(Grid grid, cudaStream_t stream) {
   const Lock lock(runtime_mutex());
   if (const cudaError_t wrong = check_launch(grid); wrong != cudaSuccess) return wrong;
+  launched().insert(grid.kernel);
   const auto shared = std::make_shared<const Grid>(std::move(grid));
   const auto run = [shared](OperationId id) {
     const DeviceAccess access;

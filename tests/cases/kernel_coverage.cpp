@@ -1,0 +1,94 @@
+// After a whole run on the emulated device: no kernel of this program that was never launched. Kernels are read from
+// the program's own table of symbols, so a new template instance counts by itself.
+#include <cxxabi.h>
+#include <elf.h>
+#include <gtest/gtest.h>
+#include <link.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tests/simt/launch.h"
+
+namespace fuselage::cases {
+namespace {
+
+std::vector<char> own_image() {
+  std::ifstream file("/proc/self/exe", std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+std::uintptr_t load_address() {
+  std::uintptr_t address = 0;
+  dl_iterate_phdr(
+      [](dl_phdr_info* info, std::size_t, void* to) {
+        *static_cast<std::uintptr_t*>(to) = info->dlpi_addr;
+        return 1;  // the program comes first
+      },
+      &address);
+  return address;
+}
+
+std::string demangled(const char* name) {
+  int status = 0;
+  const std::unique_ptr<char, void (*)(void*)> text(abi::__cxa_demangle(name, nullptr, nullptr, &status), std::free);
+  return status == 0 ? text.get() : "";
+}
+
+/// A kernel is a function of fuselage::kernels whose name ends in _kernel; the probe is there to be asked about, not to
+/// be launched.
+bool is_kernel(const std::string& text) {
+  const std::size_t end = std::min(text.find("_kernel<"), text.find("_kernel("));
+  return end != std::string::npos && text.find("fuselage::kernels::") < end && text.find("probe_kernel") > end &&
+         text.find("{lambda") == std::string::npos && text.find('[') == std::string::npos;
+}
+
+/// Address and name of every kernel of this program.
+std::map<const void*, std::string> kernels_of_program() {
+  const std::vector<char> image = own_image();
+  const auto at = [&]<class T>(std::size_t offset, T item) {
+    std::memcpy(&item, image.data() + offset, sizeof item);
+    return item;
+  };
+  std::map<const void*, std::string> kernels;
+  const auto head = at(0, Elf64_Ehdr{});
+  for (int i = 0; i < head.e_shnum; ++i) {
+    const auto section = at(head.e_shoff + static_cast<std::size_t>(i) * head.e_shentsize, Elf64_Shdr{});
+    if (section.sh_type != SHT_SYMTAB) continue;
+    const auto names = at(head.e_shoff + std::size_t{section.sh_link} * head.e_shentsize, Elf64_Shdr{});
+    for (std::size_t s = 0; s < section.sh_size; s += sizeof(Elf64_Sym)) {
+      const auto symbol = at(section.sh_offset + s, Elf64_Sym{});
+      const char* name = image.data() + names.sh_offset + symbol.st_name;
+      if (ELF64_ST_TYPE(symbol.st_info) != STT_FUNC || symbol.st_shndx == SHN_UNDEF || std::strchr(name, '.')) continue;
+      const std::string text = demangled(name);
+      if (is_kernel(text)) kernels[reinterpret_cast<const void*>(load_address() + symbol.st_value)] = text;
+    }
+  }
+  return kernels;
+}
+
+class EveryKernelIsLaunched : public ::testing::Environment {
+ public:
+  void TearDown() override {
+    if (::testing::GTEST_FLAG(filter) != "*" || ::testing::UnitTest::GetInstance()->Failed()) return;
+    const auto kernels = kernels_of_program();
+    std::size_t launched = 0;
+    for (const auto& [address, name] : kernels) {
+      const bool seen = simt::launched_kernels().contains(address);
+      launched += seen;
+      EXPECT_TRUE(seen) << "no case launches " << name;
+    }
+    EXPECT_GT(kernels.size(), 0u) << "the program has no table of symbols";
+    std::printf("%zu of %zu kernels were launched\n", launched, kernels.size());
+  }
+};
+
+const auto* const registered = ::testing::AddGlobalTestEnvironment(new EveryKernelIsLaunched);
+
+}  // namespace
+}  // namespace fuselage::cases
