@@ -181,11 +181,11 @@ TEST_F(Runtime, EventsMarkAndOrderWork) {
   ok(cudaEventRecord(later, first_));
   ok(cudaStreamWaitEvent(second_, event, 0));
   ok(enqueue_grid(grid([&] { order += 'c'; }), second_));
-  EXPECT_EQ(cudaEventQuery(later), cudaErrorNotReady);
   float time = -1;
   fails(cudaEventElapsedTime(&time, event, later), cudaErrorNotReady, {"not waited for"});
   ok(cudaStreamSynchronize(second_));
   EXPECT_EQ(order, "ac");
+  EXPECT_EQ(cudaEventQuery(later), cudaErrorNotReady);
   int asked = 0;
   while (cudaEventQuery(later) == cudaErrorNotReady) ASSERT_LT(++asked, 10);
   EXPECT_EQ(order, "acb");
