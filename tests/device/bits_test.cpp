@@ -2,8 +2,8 @@
 // in expected_bits.txt. Whatever the grid, the blocks, the shared memory: cases vary them.
 //
 // The cases are those of tests/cases in which every two levels meet; FUSELAGE_CASES=small leaves out those of more than
-// about 10,000 elements (and then the pinned bits, which are of all). Every kernel is launched, in either size: programs
-// on the emulated device see to that (tests/cases/kernel_coverage.cpp).
+// about 10,000 elements (and then the pinned bits, which are of all). Every kernel is launched, in either size:
+// programs on the emulated device see to that (tests/cases/kernel_coverage.cpp).
 #include <gtest/gtest.h>
 
 #include "fuselage/validate.h"
