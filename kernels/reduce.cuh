@@ -116,8 +116,10 @@ template <class T, class Op>
 __device__ __forceinline__ T warp_reduce(T x, Op op) {
   static_assert(kOrderFree<Op, T>, "a reduction whose order shows has a canonical one: see add_warp_lanes");
   using Warp = cub::WarpReduce<T>;
-  auto& memory = shared<typename Warp::TempStorage[kMostWarps]>([] {});  // empty where CUB shuffles
-  __syncwarp();                                                          // the last call's memory was read
+  // Empty where CUB shuffles.
+  auto& memory = shared<typename Warp::TempStorage[kMostWarps]>([] {});
+  // The last call's memory was read.
+  __syncwarp();
   if constexpr (std::is_same_v<Op, Sum>)
     return Warp(memory[warp_id()]).Sum(x);  // one instruction for 32 bits
   else
