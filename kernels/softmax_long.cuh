@@ -140,7 +140,7 @@ __global__ void __launch_bounds__(kTeamThreads<kWarpTeam>, kTeamBlocks<kWarpTeam
       const ChunkStore store = sweep_chunk<T, V, kSoft>(a, share, row, c, terms);
       if (lane_id() == 0) stores[c] = store;
     }
-    sync_team<kWarpTeam>();
+    sync_team<kWarpTeam>();  // the chunks are there, and the last row's state has been read
     if (thread == 0) {
       close_row<T, kSoft>(a, share, row, in, stores, state);
       if (state.bad)
@@ -158,7 +158,6 @@ __global__ void __launch_bounds__(kTeamThreads<kWarpTeam>, kTeamBlocks<kWarpTeam
           counts.nonfinite +=
               gradient_chunk<T, V, kSoft>(a, share, row, state.gradient, stores[c].base, in.label, c, terms);
     }
-    sync_team<kWarpTeam>();  // the state is read: the next row may come
   }
   finish_rows(a, counts);
 }

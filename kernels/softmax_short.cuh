@@ -137,8 +137,7 @@ __global__ void __launch_bounds__(kShortThreads, 8) softmax_short_kernel(const _
       T* g = static_cast<T*>(a.gradient.data) + first * a.gradient.row_stride;
       walk_tile(rows, cols, pitch, [&](int r, int c, int at) {
         g[r * a.gradient.row_stride + c * a.gradient.col_stride] = from_float<T>(logits[at]);
-      });
-      __syncthreads();
+      });  // the next tile goes over each element by the thread that stored it
     }
   }
   finish_rows(a, counts);
