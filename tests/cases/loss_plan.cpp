@@ -21,11 +21,11 @@ constexpr Shape kPointwiseShapes[] = {{5, 3},    {0, 3},    {3, 0},     {1, 1}, 
                                       {2, 4096}, {3, 2731}, {20011, 1}, {7, 7200}};
 // Rows of one thread (to 32 classes), of one warp (to 4,096), of a block, and longer than shared memory has room for;
 // few rows and more than a block or three take; and so many that their sums are more than one sequence.
-constexpr Shape kRowShapes[] = {{5, 10},    {0, 10},    {0, 0},    {1, 1},    {5, 1},    {129, 2},   {300, 3},
-                                {127, 7},   {128, 8},   {33, 9},   {257, 10}, {40, 31},  {130, 32},  {5, 33},
-                                {29, 40},   {3, 64},    {9, 255},  {4, 256},  {7, 257},  {2, 1000},  {5, 4095},
-                                {3, 4096},  {5, 4097},  {2, 8191}, {1, 8192}, {3, 8193}, {2, 12289}, {2, 12288},
-                                {1, 32768}, {2, 32769}, {4097, 1}, {8193, 2}, {66000, 1}};
+constexpr Shape kRowShapes[] = {{5, 10},    {0, 10},    {0, 0},     {1, 1},    {5, 1},    {129, 2},  {300, 3},
+                                {127, 7},   {128, 8},   {33, 9},    {257, 10}, {40, 31},  {130, 32}, {5, 33},
+                                {29, 40},   {3, 64},    {9, 255},   {4, 256},  {7, 257},  {2, 1000}, {5, 4095},
+                                {3, 4096},  {2, 4097},  {5, 4097},  {2, 8191}, {1, 8192}, {3, 8193}, {2, 12289},
+                                {2, 12288}, {1, 32768}, {2, 32769}, {4097, 1}, {8193, 2}, {66000, 1}};
 
 std::vector<Layout> chosen(bool plain, std::vector<Layout> plain_layouts, std::vector<Layout> all) {
   return plain ? std::move(plain_layouts) : std::move(all);
