@@ -1,5 +1,4 @@
-// The checks of accesses: each fault is found, under any order, with the lines of those that take part. Programs whose
-// kernels are not instrumented skip.
+// The checks of accesses: each fault is found, under any order, with the lines of those that take part.
 #include "tests/simt/check.h"
 
 #include <cuda_runtime_api.h>
@@ -21,7 +20,7 @@ using Stamp = simt::Access;  // a test below has the other name
 class Checked : public testing::TestWithParam<Case> {
  protected:
   void SetUp() override {
-    if (!check::enabled()) GTEST_SKIP() << "the kernels of this program are not instrumented";
+    ASSERT_TRUE(check::enabled()) << "the kernels of this program are not instrumented";
   }
 };
 
@@ -54,7 +53,7 @@ INSTANTIATE_TEST_SUITE_P(, Race, testing::ValuesIn(races().begin(), races().end(
 class Queues : public testing::Test {
  protected:
   void SetUp() override {
-    if (!check::enabled()) GTEST_SKIP() << "the kernels of this program are not instrumented";
+    ASSERT_TRUE(check::enabled()) << "the kernels of this program are not instrumented";
     ASSERT_EQ(cudaMalloc(reinterpret_cast<void**>(&floats_), 64 * sizeof(float)), cudaSuccess);
     ASSERT_EQ(cudaMemset(floats_, 0, 64 * sizeof(float)), cudaSuccess);
     ASSERT_EQ(cudaDeviceSynchronize(), cudaSuccess);
@@ -121,7 +120,7 @@ TEST(Shadow, KeepsReadersFarApart) {
 }
 
 TEST(Ranges, KnowWhatWasWritten) {
-  if (!check::enabled()) GTEST_SKIP() << "the kernels of this program are not instrumented";
+  ASSERT_TRUE(check::enabled()) << "the kernels of this program are not instrumented";
   const CaseMemory memory;
   const Memory& m = memory.get();
   EXPECT_EQ(check::read_range(0, m.floats, kFloats * sizeof(float)), "");
