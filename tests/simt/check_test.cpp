@@ -19,9 +19,7 @@ using Stamp = simt::Access;  // a test below has the other name
 
 class Checked : public testing::TestWithParam<Case> {
  protected:
-  void SetUp() override {
-    ASSERT_TRUE(check::enabled()) << "the kernels of this program are not instrumented";
-  }
+  void SetUp() override { ASSERT_TRUE(check::enabled()) << "the kernels of this program are not instrumented"; }
 };
 
 class Access : public Checked {};
