@@ -39,7 +39,9 @@ ExpectedBits read_expected_bits(const std::string& path) {
     if (!good)
       throw Error(Errc::format,
                   fmt::format("{}, line {}: '{}', expected '<cases> <hash> <group>'", path, number, line));
-    bits[line.substr(second + 1)] = found;
+    if (!bits.emplace(line.substr(second + 1), found).second)
+      throw Error(Errc::format,
+                  fmt::format("{}, line {}: a second line of '{}'", path, number, line.substr(second + 1)));
   }
   return bits;
 }

@@ -104,6 +104,15 @@ std::vector<Levels> all_pairs(const Space& space) {
     return list;
   };
   const std::size_t n = space.factors.size();
+  // One thing out of the plain at a time: only there a fast path that should not be taken is.
+  for (std::size_t f = 0; f < n; ++f)
+    for (int a = 0; a < count_of(space, f); ++a) {
+      Levels levels(n, 0);
+      levels[f] = a;
+      if ((a == 0 && f > 0) || !space.possible(levels)) continue;
+      pairs.meet_all(levels);
+      result.push_back(levels);
+    }
   for (std::size_t f = 0; f < n; ++f)
     for (std::size_t g = f + 1; g < n; ++g)
       for (int a = 0; a < count_of(space, f); ++a)
