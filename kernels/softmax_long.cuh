@@ -138,6 +138,7 @@ __global__ void __launch_bounds__(kTeamThreads<kWarpTeam>, kTeamBlocks<kWarpTeam
                          a.prediction.col_stride, r};
     for (std::int64_t c = warp; c < chunks; c += warps) {
       const ChunkStore store = sweep_chunk<T, V, kSoft>(a, share, row, c, terms);
+      __syncwarp();  // the last row's base has been read
       if (lane_id() == 0) stores[c] = store;
     }
     sync_team<kWarpTeam>();  // the chunks are there, and the last row's state has been read
