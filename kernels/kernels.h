@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "fuselage/activations.h"
@@ -35,8 +36,8 @@ void set_limits(const Limits& limits);
 
 /// The architectures that the kernels were compiled for, such as 900 for sm_90.
 std::span<const int> architectures();
-/// Why the current device cannot run the kernels; null where it can.
-const char* refused_by_device();
+/// Why the current device cannot run the kernels, and what to do about it; empty where it can.
+std::string refused_by_device();
 
 /// Bytes of the counters that passes share; they must be zero before the first pass, and passes leave them zero.
 inline constexpr std::size_t kCounterBytes = 256;

@@ -26,12 +26,16 @@ std::string_view device_name() { return kDevice; }
 
 std::span<const int> architectures() { return kArchitectures; }
 
-const char* refused_by_device() {
+std::string refused_by_device() {
   cudaFuncAttributes attributes{};
   const cudaError_t status = cudaFuncGetAttributes(&attributes, reinterpret_cast<const void*>(probe_kernel));
-  if (status == cudaSuccess) return nullptr;
+  if (status == cudaSuccess) return {};
   cudaGetLastError();
-  return cudaGetErrorString(status);
+  const bool other_device = status == cudaErrorNoKernelImageForDevice || status == cudaErrorInvalidDeviceFunction ||
+                            status == cudaErrorUnsupportedPtxVersion || status == cudaErrorInvalidPtx;
+  const std::string why = cudaGetErrorString(status);
+  return other_device ? "its kernels cannot run there: " + why + "; build for this device"
+                      : "the device has failed: " + why + "; start the program anew";
 }
 
 void check(cudaError_t status, const char* name, std::source_location where) {

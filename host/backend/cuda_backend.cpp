@@ -287,10 +287,10 @@ CudaStatus cuda_status() {
     s.devices.push_back(fmt::format("{} (sm_{}{})", p.name, p.major, p.minor));
     names += fmt::format("{}{}: {}", names.empty() ? "" : ", ", i, s.devices.back());
   }
-  const char* refused = count > 0 ? kernels::refused_by_device() : nullptr;
-  s.usable = count > 0 && !refused;
+  const std::string refused = count > 0 ? kernels::refused_by_device() : "";
+  s.usable = count > 0 && refused.empty();
   s.text = head + (count == 0 ? "no device" : names);
-  if (refused) s.text += fmt::format("; its kernels cannot run there: {}; build for this device", refused);
+  if (!refused.empty()) s.text += "; " + refused;
   return s;
 }
 
