@@ -2,6 +2,7 @@
 #include "tests/simt/grid.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <numeric>
@@ -20,7 +21,12 @@ namespace {
 
 std::uint64_t from_environment(const char* name, std::uint64_t otherwise) {
   const char* text = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): nobody changes the environment
-  return text ? std::strtoull(text, nullptr, 10) : otherwise;
+  if (!text) return otherwise;
+  char* end = nullptr;
+  const std::uint64_t value = std::strtoull(text, &end, 10);
+  if (end != text && *end == '\0' && *text != '-') return value;
+  std::fprintf(stderr, "simt: %s is '%s', expected a number from 0 on\n", name, text);
+  std::exit(2);
 }
 
 /// Workers are kept: their stacks and rooms are dear to make. They are never destroyed, as fibers' stacks are not.

@@ -89,9 +89,19 @@ def executables(folder, starts):
     return [path for path in paths if os.path.isfile(path) and os.access(path, os.X_OK)]
 
 
+def commit_of_build(root, program):
+    """The commit that the program was built from, with a mark where sources are newer than it."""
+    commit = commit_of(root)
+    names = git(root, "ls-files", "include", "host", "kernels").splitlines()
+    times = [os.path.getmtime(os.path.join(root, name)) for name in names if os.path.exists(os.path.join(root, name))]
+    stale = times and os.path.exists(program) and max(times) > os.path.getmtime(program)
+    return commit + ("-newer-than-the-build" if stale else "")
+
+
 def from_build_tree(folder, root, emulated=False):
     program = os.path.join(folder, "bin", "fuselage-emulated" if emulated else "fuselage")
-    about = {"commit": commit_of(root), "made": "here", "architectures": cached(folder, "CMAKE_CUDA_ARCHITECTURES"),
+    root = cached(folder, "CMAKE_HOME_DIRECTORY") or root
+    about = {"commit": commit_of_build(root, program), "made": "here", "architectures": cached(folder, "CMAKE_CUDA_ARCHITECTURES"),
              "nvcc": cached(folder, "CMAKE_CUDA_COMPILER")}
     return Build(folder, program if os.access(program, os.X_OK) else None,
                  [] if emulated else executables(os.path.join(folder, "bench"), "bench_"), ctest_entries(folder),
