@@ -104,12 +104,24 @@ std::vector<Levels> all_pairs(const Space& space) {
     return list;
   };
   const std::size_t n = space.factors.size();
-  // One thing out of the plain at a time: only there a fast path that should not be taken is.
+  // One thing out of the plain at a time, or two where the one needs the other: only there a fast path that should not
+  // be taken is.
+  const auto nearly_plain = [&](std::size_t f, int a) {
+    Levels levels(n, 0);
+    levels[f] = a;
+    if (space.possible(levels)) return levels;
+    for (std::size_t g = 0; g < n; ++g)
+      for (int b = 1; g != f && b < count_of(space, g); ++b) {
+        Levels two = levels;
+        two[g] = b;
+        if (space.possible(two)) return two;
+      }
+    return Levels();
+  };
   for (std::size_t f = 0; f < n; ++f)
-    for (int a = 0; a < count_of(space, f); ++a) {
-      Levels levels(n, 0);
-      levels[f] = a;
-      if ((a == 0 && f > 0) || !space.possible(levels)) continue;
+    for (int a = f == 0 ? 0 : 1; a < count_of(space, f); ++a) {
+      const Levels levels = nearly_plain(f, a);
+      if (levels.empty()) continue;
       pairs.meet_all(levels);
       result.push_back(levels);
     }

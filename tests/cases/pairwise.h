@@ -29,9 +29,9 @@ struct Space {
   double size() const;
 };
 
-/// Combinations in which each pair of levels that can meet does, and each level stands with plain ones alone where it
-/// can; the same ones every time. Greedy: each combination starts from a pair that has not met, and takes for every
-/// other factor the level that meets the most new ones.
+/// Combinations in which each pair of levels that can meet does, and each level stands with plain ones alone, but
+/// for one other that it may need; the same ones every time. Greedy: each combination starts from a pair that has not
+/// met, and takes for every other factor the level that meets the most new ones.
 std::vector<Levels> all_pairs(const Space& space);
 
 /// Calls f with every possible combination, the last factor running fastest.
