@@ -32,14 +32,14 @@ cudaError_t spoil(Capture& capture, const std::string& why, cudaError_t error) {
 /// Whether all that the members did is before the next operation of the first stream.
 bool all_joined(const Capture& capture) {
   std::vector<bool> reached(capture.graph.nodes.size());
-  std::vector<std::size_t> todo = capture.members.at(capture.origin.get()).after;
-  while (!todo.empty()) {
-    const std::size_t node = todo.back();
-    todo.pop_back();
+  std::vector<std::size_t> ahead = capture.members.at(capture.origin.get()).after;
+  while (!ahead.empty()) {
+    const std::size_t node = ahead.back();
+    ahead.pop_back();
     if (reached[node]) continue;
     reached[node] = true;
     const auto& after = capture.graph.nodes[node].after;
-    todo.insert(todo.end(), after.begin(), after.end());
+    ahead.insert(ahead.end(), after.begin(), after.end());
   }
   return std::ranges::all_of(capture.members, [&](const auto& member) {
     return std::ranges::all_of(member.second.after, [&](std::size_t node) { return reached[node]; });
