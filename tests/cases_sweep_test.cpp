@@ -12,15 +12,7 @@ namespace {
 TEST(CasesSweep, TargetsAndThreadsAgree) {
   const auto backends = testing::cpu_backends();
   for (const Group& group : all_groups(Size::full))
-    sweep(group, 20000, [&](const Levels& levels) {
-      const CaseRun run = group.prepare(levels);
-      const Outcome first = run(*backends[0]);
-      for (const auto& backend : backends) {
-        const Outcome other = run(*backend);
-        ASSERT_EQ(difference(first, backends[0]->description(), other, backend->description()), "")
-            << group.text(levels);
-      }
-    });
+    sweep(group, 20000, [&](const Levels& levels) { ASSERT_EQ(disagreement(group, levels, backends), ""); });
 }
 
 }  // namespace

@@ -78,4 +78,15 @@ std::vector<Group> all_groups(Size size) {
   return groups;
 }
 
+std::string disagreement(const Group& group, const Levels& levels,
+                         const std::vector<std::unique_ptr<Backend>>& backends) {
+  const CaseRun run = group.prepare(levels);
+  const Outcome first = run(*backends.at(0));
+  for (const auto& backend : backends) {
+    const std::string what = difference(first, backends[0]->description(), run(*backend), backend->description());
+    if (!what.empty()) return what + "\n" + group.text(levels);
+  }
+  return {};
+}
+
 }  // namespace fuselage::cases

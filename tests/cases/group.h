@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -61,6 +62,11 @@ struct Group {
   std::string text(const Levels& levels) const { return name + ": " + space.text(levels); }
   friend void PrintTo(const Group& group, std::ostream* out) { *out << group.name; }
 };
+
+/// What differs first between the first of the backends and another one in a case, with the case in words; empty:
+/// nothing.
+std::string disagreement(const Group& group, const Levels& levels,
+                         const std::vector<std::unique_ptr<Backend>>& backends);
 
 enum class Size {
   small,  ///< no case of more than about 10,000 elements: for devices where an access costs 50 ns
