@@ -15,6 +15,7 @@
 #include "fuselage/losses.h"
 #include "fuselage/optimizers.h"
 #include "fuselage/schedules.h"
+#include "fuselage/term_pass.h"
 
 struct CUstream_st;
 
@@ -78,6 +79,16 @@ struct StepFields {
 inline constexpr std::size_t kPreparedBytes = 128;
 void update(const UpdateTable& table, const OptimizerSpec& optimizer, const AnySchedule& schedule,
             const StepFields& state, const LossReport* gate, void* prepared, CUstream_st* stream);
+
+/// See Backend::norms; scratch of norm_scratch(...) bytes.
+std::size_t norm_scratch(const UpdateTable& table);
+void norms(const UpdateTable& table, ParameterNorms* norms, const PassMemory& memory, CUstream_st* stream);
+
+/// See Backend::weigh_terms, add_terms and add.
+void weigh_terms(const TermWeights& terms, const float* log_variances, float* factors, CUstream_st* stream);
+void add_terms(const TermWeights& terms, const LossReport* reports, const float* log_variances,
+               float* log_variance_gradient, float scale, LossReport* total, CUstream_st* stream);
+void add(const View& sum, const ConstView& from, LossReport* report, CUstream_st* stream);
 
 /// See Backend::bias_activation.
 void bias_activation(const AnyActivation& activation, std::int64_t rows, std::int64_t cols, float* z, const float* bias,

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "fuselage/core/partition.h"
+#include "host/backend/cpu/combination.h"
 #include "host/backend/cpu/loss_runner.h"
 #include "host/backend/cpu/products.h"
 #include "host/backend/cpu/vector_targets.h"
@@ -77,6 +78,23 @@ class CpuBackend final : public Backend {
   void begin_capture() override { throw Error(Errc::no_device, "the CPU backend has no graphs to capture"); }
   std::unique_ptr<Graph> end_capture() override { throw Error(Errc::no_device, "the CPU backend has no graphs"); }
   void replay(Graph&) override { throw Error(Errc::no_device, "the CPU backend has no graphs to replay"); }
+
+  void norms(ParameterSet& parameters, ParameterNorms* norms) override {
+    *norms = cpu::parameter_norms(static_cast<const CpuParameters&>(parameters).tensors, threads_);
+  }
+  void weigh_terms(const TermWeights& terms, const float* log_variances, float* factors) override {
+    const StandardFloats floats;
+    for (std::int32_t i = 0; i < terms.count; ++i)
+      factors[i] = from_float<float>(static_cast<float>(term_factor(terms, log_variances, i)));
+  }
+  void add_terms(const TermWeights& terms, const LossReport* reports, const float* log_variances,
+                 float* log_variance_gradient, float scale, LossReport* total) override {
+    const StandardFloats floats;
+    *total = total_of(terms, reports, log_variances, log_variance_gradient, scale);
+  }
+  void add(const View& sum, const ConstView& from, LossReport* report) override {
+    report->nonfinite += cpu::add_elements(sum, from, threads_);
+  }
 
   void product(const Product& p) override { cpu::run_product(p, threads_); }
 

@@ -181,6 +181,26 @@ class CudaBackend final : public Backend {
     check(cudaGraphLaunch(static_cast<CudaGraph&>(graph).exec.get(), compute_.get()), "launching a graph");
   }
 
+  void norms(ParameterSet& parameters, ParameterNorms* norms) override {
+    use_device();
+    const kernels::UpdateTable& table = static_cast<CudaParameters&>(parameters).table();
+    void* memory = scratch(kernels::norm_scratch(table));
+    kernels::norms(table, norms, {counters_.data(), memory}, compute_.get());
+  }
+  void weigh_terms(const TermWeights& terms, const float* log_variances, float* factors) override {
+    use_device();
+    kernels::weigh_terms(terms, log_variances, factors, compute_.get());
+  }
+  void add_terms(const TermWeights& terms, const LossReport* reports, const float* log_variances,
+                 float* log_variance_gradient, float scale, LossReport* total) override {
+    use_device();
+    kernels::add_terms(terms, reports, log_variances, log_variance_gradient, scale, total, compute_.get());
+  }
+  void add(const View& sum, const ConstView& from, LossReport* report) override {
+    use_device();
+    kernels::add(sum, from, report, compute_.get());
+  }
+
   void product(const Product& product) override {
     use_device();
     if (capturing_ && !products_.ready(product)) refuse_in_capture();

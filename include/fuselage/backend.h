@@ -20,6 +20,7 @@
 #include "fuselage/memory.h"
 #include "fuselage/optimizers.h"
 #include "fuselage/schedules.h"
+#include "fuselage/term_pass.h"
 
 namespace fuselage {
 
@@ -119,6 +120,18 @@ class Backend {
   /// memory; gate may be null.
   void update(ParameterSet& parameters, const OptimizerSpec& optimizer, const AnySchedule& schedule, StepState* state,
               const LossReport* gate);
+
+  /// Sums over the values of a set's parameters, for the penalties that an update applies; `norms` is device memory.
+  virtual void norms(ParameterSet& parameters, ParameterNorms* norms) = 0;
+
+  // ---- sums of losses, for CombinedLoss (combination.h) ----
+  /// factors[i] = term_factor(i); `log_variances` may be null. Device memory.
+  virtual void weigh_terms(const TermWeights& terms, const float* log_variances, float* factors) = 0;
+  /// total_of() the terms' reports. Device memory.
+  virtual void add_terms(const TermWeights& terms, const LossReport* reports, const float* log_variances,
+                         float* log_variance_gradient, float scale, LossReport* total) = 0;
+  /// sum += from, elements of one type; sums that are not finite, of finite numbers, are added to report->nonfinite.
+  virtual void add(const View& sum, const ConstView& from, LossReport* report) = 0;
 
   // ---- layers ----
   virtual void product(const Product& product) = 0;

@@ -1,4 +1,4 @@
-// After a whole run on the emulated device: no kernel of this program that was never launched. Kernels are read from
+// After a whole run on the emulated device: no kernel that this program is to launch and did not. Kernels are read from
 // the program's own table of symbols, so a new template instance counts by itself.
 #include <cxxabi.h>
 #include <elf.h>
@@ -7,10 +7,12 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tests/simt/launch.h"
@@ -48,27 +50,53 @@ bool is_kernel(const std::string& text) {
          text.find("{lambda") == std::string::npos && text.find('[') == std::string::npos;
 }
 
-/// Address and name of every kernel of this program.
+/// Which test launches the kernels of this name; all others are those of the case matrix, in bits_test.
+struct Claim {
+  std::string_view test, kernel;
+};
+constexpr Claim kClaims[] = {
+    {"combined_bits_test", "weigh_kernel"},
+    {"combined_bits_test", "total_kernel"},
+    {"combined_bits_test", "add_kernel"},
+    {"combined_bits_test", "norm_kernel"},
+};
+
+/// Whether the test in the program at `path` is the one to launch the kernel called `text`.
+bool is_of(const std::string& path, const std::string& text) {
+  const std::string_view program = std::string_view(path).substr(path.rfind('/') + 1);
+  const std::size_t end = std::min(text.find("_kernel<"), text.find("_kernel(")) + 7;
+  const std::string_view name = std::string_view(text).substr(0, end);
+  for (const Claim& claim : kClaims)
+    if (name.ends_with("::" + std::string(claim.kernel))) return program.starts_with(claim.test);
+  return program.starts_with("bits_test");
+}
+
+/// Address and name of every kernel that this program is to launch.
 std::map<const void*, std::string> kernels_of_program() {
   const std::vector<char> image = own_image();
+  const std::string program = std::filesystem::read_symlink("/proc/self/exe").string();
   const auto at = [&]<class T>(std::size_t offset, T item) {
     std::memcpy(&item, image.data() + offset, sizeof item);
     return item;
   };
   std::map<const void*, std::string> kernels;
+  bool has_symbols = false;
   const auto head = at(0, Elf64_Ehdr{});
   for (int i = 0; i < head.e_shnum; ++i) {
     const auto section = at(head.e_shoff + static_cast<std::size_t>(i) * head.e_shentsize, Elf64_Shdr{});
     if (section.sh_type != SHT_SYMTAB) continue;
+    has_symbols = true;
     const auto names = at(head.e_shoff + std::size_t{section.sh_link} * head.e_shentsize, Elf64_Shdr{});
     for (std::size_t s = 0; s < section.sh_size; s += sizeof(Elf64_Sym)) {
       const auto symbol = at(section.sh_offset + s, Elf64_Sym{});
       const char* name = image.data() + names.sh_offset + symbol.st_name;
       if (ELF64_ST_TYPE(symbol.st_info) != STT_FUNC || symbol.st_shndx == SHN_UNDEF || std::strchr(name, '.')) continue;
       const std::string text = demangled(name);
-      if (is_kernel(text)) kernels[reinterpret_cast<const void*>(load_address() + symbol.st_value)] = text;
+      if (is_kernel(text) && is_of(program, text))
+        kernels[reinterpret_cast<const void*>(load_address() + symbol.st_value)] = text;
     }
   }
+  EXPECT_TRUE(has_symbols) << "the program has no table of symbols";
   return kernels;
 }
 
@@ -83,7 +111,7 @@ class EveryKernelIsLaunched : public ::testing::Environment {
       launched += seen;
       EXPECT_TRUE(seen) << "no case launches " << name;
     }
-    EXPECT_GT(kernels.size(), 0u) << "the program has no table of symbols";
+    if (kernels.empty()) return;  // the test has none of its own
     std::printf("%zu of %zu kernels were launched\n", launched, kernels.size());
   }
 };

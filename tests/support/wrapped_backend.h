@@ -32,6 +32,15 @@ class WrappedBackend : public Backend {
   void begin_capture() override { inner_->begin_capture(); }
   std::unique_ptr<Graph> end_capture() override { return inner_->end_capture(); }
   void replay(Graph& graph) override { inner_->replay(graph); }
+  void norms(ParameterSet& parameters, ParameterNorms* norms) override { inner_->norms(parameters, norms); }
+  void weigh_terms(const TermWeights& terms, const float* log_variances, float* factors) override {
+    inner_->weigh_terms(terms, log_variances, factors);
+  }
+  void add_terms(const TermWeights& terms, const LossReport* reports, const float* log_variances,
+                 float* log_variance_gradient, float scale, LossReport* total) override {
+    inner_->add_terms(terms, reports, log_variances, log_variance_gradient, scale, total);
+  }
+  void add(const View& sum, const ConstView& from, LossReport* report) override { inner_->add(sum, from, report); }
   void product(const Product& product) override { inner_->product(product); }
   void bias_activation(const AnyActivation& activation, std::int64_t rows, std::int64_t cols, float* z,
                        const float* bias, float* a) override {

@@ -1,0 +1,129 @@
+// Sums of losses: their numbers, their gradients, what they refuse; and the penalties on parameters.
+#include "fuselage/combination.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <vector>
+
+#include "tests/support/files.h"
+
+namespace fuselage {
+namespace {
+
+using test::expect_error;
+
+struct Output {
+  std::vector<float> y, t, g;
+  explicit Output(std::vector<float> prediction, std::vector<float> target)
+      : y(std::move(prediction)), t(std::move(target)), g(y.size(), NAN) {}
+  LossBatch batch() {
+    LossBatch b;
+    const auto n = static_cast<std::int64_t>(y.size());
+    b.prediction = ConstView(y.data(), n);
+    b.target = ConstView(t.data(), n);
+    b.gradient = View(g.data(), n);
+    return b;
+  }
+};
+
+class Combination : public ::testing::Test {
+ protected:
+  std::unique_ptr<Backend> backend_ = make_cpu_backend({1, {}});
+  Output a_{{1, 3}, {0, 1}}, b_{{2, -1, 0.5f}, {1, 1, 1}};  // mse 5/2; mae 7/6, mse 21/12
+};
+
+TEST_F(Combination, IsTheWeightedSumOfItsTerms) {
+  const std::vector<LossTerm> terms{{loss::Mse{}, a_.batch(), 2}, {loss::Mae{}, b_.batch(), 0.5}};
+  CombinedLoss sum(*backend_, 2);
+  LossReport total;
+  sum.run(terms, &total, 8);
+  EXPECT_FLOAT_EQ(static_cast<float>(total.value), 2 * 2.5f + 0.5f * (3.5f / 3));
+  EXPECT_EQ(total.count, 5);
+  EXPECT_FALSE(total.rejected);
+  EXPECT_EQ(sum.reports()[0].value, 2.5);
+  EXPECT_EQ(a_.g, (std::vector<float>{16, 32}));                       // 8 * 2 * (y - t)
+  EXPECT_EQ(b_.g, (std::vector<float>{4.f / 3, -4.f / 3, -4.f / 3}));  // 8 * 0.5 / 3
+}
+
+TEST_F(Combination, TermsOnOneOutputAddTheirGradients) {
+  const std::vector<LossTerm> terms{{loss::Mse{}, b_.batch(), 1}, {loss::Mae{}, b_.batch(), 2}};
+  CombinedLoss sum(*backend_, 2);
+  LossReport total;
+  sum.run(terms, &total);
+  const std::vector<float> d{1, -2, -0.5f};
+  for (std::size_t i = 0; i < d.size(); ++i) EXPECT_FLOAT_EQ(b_.g[i], 2 * d[i] / 3 + 2 * (d[i] > 0 ? 1.0f : -1.0f) / 3);
+  EXPECT_FLOAT_EQ(static_cast<float>(total.value), 5.25f / 3 + 2 * 3.5f / 3);
+}
+
+TEST_F(Combination, LearnedWeightsFollowTheLikelihood) {
+  const auto value = [&](std::vector<float> s, std::vector<float>* gradient) {
+    const std::vector<LossTerm> terms{{loss::Mse{}, a_.batch(), 0.5}, {loss::Mae{}, b_.batch(), 1}};
+    CombinedLoss sum(*backend_, 2);
+    LossReport total;
+    std::vector<float> g(2);
+    sum.run(terms, &total, 1, s.data(), g.data());
+    if (gradient) *gradient = g;
+    return total.value;
+  };
+  std::vector<float> g;
+  const double by_hand = 0.5 * std::exp(-0.5) * 2.5 + 0.25 + std::exp(1.0) * (3.5 / 3) - 0.5;
+  EXPECT_NEAR(value({0.5f, -1}, &g), by_hand, 1e-6);
+  const float h = 1.0f / 1024;
+  EXPECT_NEAR(g[0], (value({0.5f + h, -1}, nullptr) - value({0.5f - h, -1}, nullptr)) / (2 * static_cast<double>(h)),
+              1e-5);
+  EXPECT_NEAR(g[1], (value({0.5f, -1 + h}, nullptr) - value({0.5f, -1 - h}, nullptr)) / (2 * static_cast<double>(h)),
+              1e-5);
+  value({0.5f, -1}, &g);
+  EXPECT_FLOAT_EQ(a_.g[0], static_cast<float>(0.5 * std::exp(-0.5)));  // times (y - t) = 1
+}
+
+TEST_F(Combination, OneBadTermRejectsTheSum) {
+  a_.t[1] = NAN;
+  const std::vector<LossTerm> terms{{loss::Mse{}, b_.batch(), 1}, {loss::Mse{}, a_.batch(), 1}};
+  CombinedLoss sum(*backend_, 2);
+  LossReport total;
+  sum.run(terms, &total);
+  EXPECT_TRUE(total.rejected);
+  EXPECT_EQ(total.bad_labels, 1);
+  EXPECT_EQ(total.first_bad_row, 1);
+}
+
+TEST_F(Combination, RefusesWhatMakesNoSense) {
+  LossReport total;
+  CombinedLoss sum(*backend_, 2);
+  const LossTerm a{loss::Mse{}, a_.batch(), 1}, b{loss::Mse{}, b_.batch(), 1};
+  expect_error(Errc::bad_argument, {"0 losses"}, [&] { CombinedLoss(*backend_, 0); });
+  expect_error(Errc::bad_shape, {"1 terms"}, [&] { sum.run(std::vector{a}, &total); });
+  LossTerm bad = b;
+  bad.weight = -1;
+  expect_error(Errc::bad_argument, {"term 1 (mse): the weight is -1"}, [&] { sum.run(std::vector{a, bad}, &total); });
+  bad = b;
+  bad.batch.reduction = Reduction::none;
+  expect_error(Errc::bad_argument, {"reduction none"}, [&] { sum.run(std::vector{a, bad}, &total); });
+  float s[2] = {}, one = 1;
+  expect_error(Errc::bad_argument, {"together or not at all"}, [&] { sum.run(std::vector{a, b}, &total, 1, s); });
+  bad = b;
+  bad.batch.upstream = ConstView(&one, 1);
+  expect_error(Errc::bad_argument, {"upstream"}, [&] { sum.run(std::vector{a, bad}, &total); });
+  LossTerm in_place = b, after = b;
+  in_place.batch.gradient = after.batch.gradient = View(b_.y.data(), 3);
+  expect_error(Errc::bad_argument, {"overwrites"}, [&] { sum.run(std::vector{in_place, after}, &total); });
+}
+
+TEST_F(Combination, PenaltiesOfParameters) {
+  std::vector<float> p{1, -2, 0, 3}, g(4), v(4);
+  Parameter parameter{"p", p.data(), g.data(), {v.data()}, 4};
+  const auto set = backend_->bind(std::span(&parameter, 1), optim::Sgd{});
+  ParameterNorms norms;
+  backend_->norms(*set, &norms);
+  EXPECT_EQ(norms.l1, 6);
+  EXPECT_EQ(norms.squared_l2, 14);
+  UpdateOptions options;
+  options.l1 = 0.5;
+  options.l2 = 0.25;
+  EXPECT_EQ(penalty(options, norms), 3 + 1.75);
+}
+
+}  // namespace
+}  // namespace fuselage
