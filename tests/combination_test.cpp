@@ -122,7 +122,7 @@ TEST_F(Combination, PenaltiesOfParameters) {
   UpdateOptions options;
   options.l1 = 0.5;
   options.l2 = 0.25;
-  EXPECT_EQ(penalty(options, norms), 3 + 1.75);
+  EXPECT_EQ(regularisation(options, norms), 3 + 1.75);
 }
 
 }  // namespace

@@ -48,7 +48,7 @@ class CombinedLoss {
 };
 
 /// What the options of an update add to the loss that it descends on: l1 sum |p| + l2/2 sum p^2. Elastic net has both.
-inline double penalty(const UpdateOptions& options, const ParameterNorms& norms) {
+inline double regularisation(const UpdateOptions& options, const ParameterNorms& norms) {
   return options.l1 * norms.l1 + 0.5 * options.l2 * norms.squared_l2;
 }
 

@@ -4,6 +4,7 @@
 #include "fuselage/array.h"
 #include "fuselage/backend.h"
 #include "fuselage/checkpoint.h"
+#include "fuselage/combination.h"
 #include "fuselage/core/rng.h"
 #include "fuselage/data.h"
 #include "fuselage/history.h"

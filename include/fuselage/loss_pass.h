@@ -16,7 +16,7 @@
 #include "fuselage/batch.h"
 #include "fuselage/core/partition.h"
 #include "fuselage/core/scalar.h"
-#include "fuselage/loss/concepts.h"
+#include "fuselage/loss/evaluate.h"
 
 namespace fuselage {
 
@@ -63,7 +63,7 @@ struct Contribution {
 /// factor = w * scale, times its own upstream gradient where it has one.
 template <class S, class L, class M>
 FUSELAGE_HD Contribution<S> contribution(const L& loss, S y, S t, M keep, S w, S factor) {
-  const ValueGrad<S> out = loss(y, t);
+  const ValueGrad<S> out = value_and_gradient(loss, y, t);
   const S zero = S(0), d = y - t;
   return {select(keep, out.value * w, zero), select(keep, out.grad * factor, zero), select(keep, abs(d), zero),
           select(keep, d * d, zero)};

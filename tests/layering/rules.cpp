@@ -24,7 +24,7 @@ int layer_of(std::string_view path) {
       {"losses.h", 2}, {"optimizers.h", 2}, {"metrics.h", 2}, {"activations.h", 2}, {"schedules.h", 2},
       {"batch.h", 3},  {"loss_pass.h", 3},  {"memory.h", 3},  {"backend.h", 3},     {"array.h", 4},
       {"data.h", 4},   {"nn.h", 4},         {"history.h", 4}, {"validate.h", 4},    {"checkpoint.h", 5},
-      {"train.h", 5},  {"fuselage.h", 6},   {"c_api.h", 6},
+      {"train.h", 5},  {"fuselage.h", 6},   {"c_api.h", 6},   {"term_pass.h", 3},   {"combination.h", 3},
   };
   const auto found = layers.find(name);
   return found == layers.end() ? -1 : found->second;
@@ -38,7 +38,8 @@ std::string folder_after(std::string_view path, std::string_view prefix) {
 
 // What a pass reads and reports, shared by definitions of metrics, kernels and backends.
 bool is_pass_data(std::string_view header) {
-  return header == "include/fuselage/batch.h" || header == "include/fuselage/loss_pass.h";
+  return header == "include/fuselage/batch.h" || header == "include/fuselage/loss_pass.h" ||
+         header == "include/fuselage/term_pass.h";
 }
 
 bool is_seam(std::string_view header) { return header == "kernels/kernels.h"; }
