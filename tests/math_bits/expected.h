@@ -27,6 +27,7 @@ inline constexpr Hash kExpected[] = {
     {"minimum", 0x6e11518ac8cc7c2eu},
     {"maximum", 0x1302c8e47a376bd6u},
     {"divide", 0x33299e37a6852affu},
+    {"compare", 0x0688c4bf0660ddc7u},
     {"double exp", 0x2858fa5285e751dbu},
     {"double exp2", 0xb879a2ea21ed5e6au},
     {"double expm1", 0x4a562a2e22191ec3u},

@@ -50,6 +50,15 @@ void binary(Hashes& all, const char* name, const T* a, const T* b, std::int64_t 
   all.of[all.count++] = {name, hash};
 }
 
+/// The six comparisons as bits of a number; NaN differs from everything.
+template <class S>
+S compared(S x, S y) {
+  const S zero = S(0);
+  const S less = select(x < y, S(1), zero) + select(x <= y, S(2), zero);
+  const S more = select(x > y, S(4), zero) + select(x >= y, S(8), zero);
+  return (less + more) + (select(x == y, S(16), zero) + select(x != y, S(32), zero));
+}
+
 template <class S>
 void run_floats(Hashes& all, const Inputs& in) {
   const auto one = [&](const char* name, auto f) { unary<S>(all, name, in.x, in.floats, f); };
@@ -75,6 +84,7 @@ void run_floats(Hashes& all, const Inputs& in) {
   two("minimum", [](S x, S y) { return minimum(x, y); });
   two("maximum", [](S x, S y) { return maximum(x, y); });
   two("divide", [](S x, S y) { return x / y; });
+  two("compare", [](S x, S y) { return compared(x, y); });
 }
 
 void run_doubles(Hashes& all, const Inputs& in) {

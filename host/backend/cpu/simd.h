@@ -61,7 +61,8 @@ struct Vec {
   friend FUSELAGE_HD Mask operator>(Vec a, Vec b) { return {hn::Gt(a.raw, b.raw)}; }
   friend FUSELAGE_HD Mask operator>=(Vec a, Vec b) { return {hn::Ge(a.raw, b.raw)}; }
   friend FUSELAGE_HD Mask operator==(Vec a, Vec b) { return {hn::Eq(a.raw, b.raw)}; }
-  friend FUSELAGE_HD Mask operator!=(Vec a, Vec b) { return {hn::Ne(a.raw, b.raw)}; }
+  /// NaN differs from everything: hn::Ne says no there.
+  friend FUSELAGE_HD Mask operator!=(Vec a, Vec b) { return {hn::Not(hn::Eq(a.raw, b.raw))}; }
 };
 
 FUSELAGE_HD Vec fma(Vec a, Vec b, Vec c) { return hn::MulAdd(a.raw, b.raw, c.raw); }
