@@ -16,6 +16,8 @@
 
 #include "fuselage/activations.h"
 #include "fuselage/batch.h"
+#include "fuselage/episodes.h"
+#include "fuselage/fairness.h"
 #include "fuselage/losses.h"
 #include "fuselage/memory.h"
 #include "fuselage/optimizers.h"
@@ -113,6 +115,19 @@ class Backend {
   // ---- training ----
   /// Value, gradient and report in one pass over the predictions. `report` is device memory.
   void loss(const AnyLoss& loss, const LossBatch& batch, LossReport* report);
+  /// A penalty on what separates groups of rows, or an objective over their losses (fairness.h), with its gradient.
+  /// `report` is device memory: value, weight_sum, count, bad labels and weights, nonfinite and rejected.
+  void penalty(const AnyPenalty& penalty, const GroupBatch& batch, LossReport* report);
+  /// What there is to know of each group: `sums` [batch.groups] and `report`, which may be null, are device memory. Of
+  /// the batch, `gradient`, `q` and what belongs to them is not looked at.
+  void group_sums(const GroupMeasure& measure, const GroupBatch& batch, GroupSums* sums, LossReport* report = nullptr);
+  /// Adds to a report what another pass of the same step found (join_report()), so that it can gate an update for
+  /// both; both are device memory.
+  void join(LossReport* to, const LossReport* from);
+  /// Returns of every step of `episodes.reward` (episodes.h). `report` is device memory, and may be null.
+  void discounted_returns(const Episodes& episodes, EpisodesReport* report = nullptr);
+  /// Generalised advantage estimates, and returns where they are asked for. `report` as above.
+  void gae(const Episodes& episodes, EpisodesReport* report = nullptr);
   /// Checks parameters (names, sizes, overlaps) and lays them out for update().
   std::unique_ptr<ParameterSet> bind(std::span<const Parameter> parameters, const AnyOptimizer& rule);
   /// One step of every parameter in place: step += 1, lr = rule.lr * schedule.factor(step - 1). Where `gate` reports
@@ -145,10 +160,29 @@ class Backend {
 
  protected:
   virtual void run_loss(const AnyLoss& loss, const LossBatch& batch, LossReport* report) = 0;
+  virtual void run_penalty(const AnyPenalty& penalty, const GroupBatch& batch, LossReport* report) = 0;
+  virtual void run_group_sums(const GroupMeasure& measure, const GroupBatch& batch, GroupSums* sums,
+                              LossReport* report) = 0;
+  virtual void run_join(LossReport* to, const LossReport* from) = 0;
+  /// `advantages`: gae.
+  virtual void run_episodes(const Episodes& episodes, bool advantages, EpisodesReport* report) = 0;
   virtual std::unique_ptr<ParameterSet> run_bind(std::span<const Parameter> parameters, int slots) = 0;
   virtual void run_update(ParameterSet& parameters, const OptimizerSpec& optimizer, const AnySchedule& schedule,
                           StepState* state, const LossReport* gate) = 0;
 };
+
+/// Memory that fair_loss() keeps between calls, of the backend that it is called with; it grows to the largest batch.
+struct FairScratch {
+  Buffer values, reports;
+};
+
+/// bounded_group_loss or group_dro of a loss: its value for each row, the penalty's coefficients from these, and where
+/// batch.gradient is given the loss's gradient with them, in place of batch.reduction. The loss has one output for each
+/// row. Of `groups`, `group`, `groups` and `q` are looked at, and all else comes from the batch. `report` is device
+/// memory: the penalty's, joined with those of the loss's passes. Class weights multiply losses and are no part of the
+/// groups' weights. BadLabels::ignore needs integer labels. Nothing waits for the device.
+void fair_loss(Backend& backend, const AnyLoss& loss, const LossBatch& batch, const AnyPenalty& penalty,
+               const GroupBatch& groups, FairScratch& scratch, LossReport* report);
 
 /// Options of the CPU backend.
 struct CpuOptions {

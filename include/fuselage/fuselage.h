@@ -5,6 +5,7 @@
 #include "fuselage/backend.h"
 #include "fuselage/checkpoint.h"
 #include "fuselage/combination.h"
+#include "fuselage/compat.h"
 #include "fuselage/core/rng.h"
 #include "fuselage/data.h"
 #include "fuselage/history.h"

@@ -22,33 +22,95 @@ namespace fuselage {
 
 /// Whether the divisor is not known from the shape alone.
 inline bool needs_weight_sum(const LossBatch& b, bool has_ignore_index) {
-  return b.weight || b.mask || b.class_weight || has_ignore_index || b.bad_labels == BadLabels::ignore;
+  return b.weight || b.mask || b.lengths || b.class_weight || has_ignore_index || b.bad_labels == BadLabels::ignore;
+}
+
+/// Where row r stands among sequences of `steps` rows, given the length of its own.
+struct Step {
+  bool counts, bad;
+};
+FUSELAGE_HD constexpr bool is_length(std::int64_t length, std::int64_t steps) { return length >= 0 && length <= steps; }
+FUSELAGE_HD constexpr Step step_of(std::int64_t r, std::int64_t steps, std::int64_t length) {
+  const bool good = is_length(length, steps);
+  return {good && r % steps < length, !good && r % steps == 0};
+}
+
+/// What the sum of the values is divided by, and every derivative with it; 0 where nothing counts, and then both are 0.
+/// `given` is LossBatch::divisor.
+FUSELAGE_HD double divisor_of(Reduction reduction, double given, double weight_sum, std::int64_t rows,
+                              std::int64_t outputs) {
+  if (reduction == Reduction::sum || reduction == Reduction::none) return 1;
+  if (given > 0) return given;
+  if (reduction == Reduction::mean_over_batch) return static_cast<double>(rows);
+  if (reduction == Reduction::mean_over_outputs) return static_cast<double>(outputs);
+  return weight_sum;
 }
 
 /// What multiplies every derivative, but for the weight and the upstream gradient of its own output: upstream * scale
 /// over the divisor; 0 where nothing counts.
-FUSELAGE_HD float gradient_scale(Reduction reduction, double weight_sum, std::int64_t rows, float scale,
-                                 float upstream) {
+FUSELAGE_HD float gradient_scale(double divisor, float scale, float upstream) {
   const double numerator = static_cast<double>(scale) * static_cast<double>(upstream);
-  if (reduction == Reduction::mean) return weight_sum > 0 ? static_cast<float>(numerator / weight_sum) : 0.0f;
-  if (reduction == Reduction::mean_over_batch)
-    return rows > 0 ? static_cast<float>(numerator / static_cast<double>(rows)) : 0.0f;
-  return static_cast<float>(numerator);
+  return divisor > 0 ? static_cast<float>(numerator / divisor) : 0.0f;
+}
+
+/// For a value that is the root of the reduced sum: what its derivatives are multiplied by beside gradient_scale(); 0
+/// at 0.
+FUSELAGE_HD double root_slope(double reduced) { return reduced > 0 ? 0.5 / sqrt(reduced) : 0.0 * reduced; }
+
+/// gradient_scale() of the second pass of such a value: `scale` is that of the mean or sum under the root.
+FUSELAGE_HD float root_scale(float scale, double reduced) {
+  return static_cast<float>(static_cast<double>(scale) * root_slope(reduced));
 }
 
 /// Fills `value` and `rejected` from the sums and counts, which are set.
-FUSELAGE_HD void finish_report(LossReport& report, Reduction reduction, std::int64_t rows, BadLabels policy) {
+FUSELAGE_HD void finish_report(LossReport& report, Reduction reduction, double divisor, BadLabels policy, bool root) {
   const double zero = 0.0;
-  report.rejected = report.nonfinite > 0 || (policy == BadLabels::error && report.bad_labels > 0);
+  report.rejected =
+      report.nonfinite > 0 || report.bad_weights > 0 || (policy == BadLabels::error && report.bad_labels > 0);
   report.value_sum = canonical_nan(report.value_sum);
+  report.first_bad_label = canonical_nan(report.first_bad_label);
   report.abs_error_sum = canonical_nan(report.abs_error_sum);
   report.squared_error_sum = canonical_nan(report.squared_error_sum);
-  report.value = report.value_sum;
-  if (reduction == Reduction::mean) report.value = report.weight_sum > 0 ? report.value_sum / report.weight_sum : zero;
-  if (reduction == Reduction::mean_over_batch)
-    report.value = rows > 0 ? report.value_sum / static_cast<double>(rows) : zero;
+  report.target_sum = canonical_nan(report.target_sum);
+  report.target_squared_sum = canonical_nan(report.target_squared_sum);
+  report.value = divisor > 0 ? report.value_sum / divisor : zero;
   if (reduction == Reduction::none) report.value = zero;
+  if (root) report.value = sqrt(report.value);
   report.value = canonical_nan(report.value);
+}
+
+/// Whether a target is one that the formula is made for; false for NaN. Others are bad labels.
+template <Domain kDomain, class S>
+FUSELAGE_HD auto in_domain(S t) {
+  if constexpr (kDomain == Domain::probability)
+    return (t >= S(0)) & (t <= S(1));
+  else if constexpr (kDomain == Domain::sign)
+    return (t == S(1)) | (t == S(-1));
+  else if constexpr (kDomain == Domain::positive)
+    return t > S(0);
+  else if constexpr (kDomain == Domain::non_negative || kDomain == Domain::count)
+    return t >= S(0);
+  else
+    return t == t;
+}
+
+/// The same for a domain that is known at run time.
+template <class S>
+FUSELAGE_HD decltype(S(0) == S(0)) in_domain(Domain domain, S t) {
+  switch (domain) {
+    case Domain::probability: return in_domain<Domain::probability>(t);
+    case Domain::sign: return in_domain<Domain::sign>(t);
+    case Domain::positive: return in_domain<Domain::positive>(t);
+    case Domain::non_negative:
+    case Domain::count: return in_domain<Domain::non_negative>(t);
+    default: return in_domain<Domain::real>(t);
+  }
+}
+
+/// Whether a weight may be one: finite and not negative. An output with another is left out, and counted.
+template <class S>
+FUSELAGE_HD auto is_weight(S w) {
+  return (w >= S(0)) & (w < S(__builtin_inf()));
 }
 
 /// What an element of a pointwise pass contributes.
@@ -57,6 +119,7 @@ struct Contribution {
   S value;  ///< weighted
   S gradient;
   S abs_error, squared_error;  ///< unweighted
+  S second;                    ///< the derivative by the second prediction; 0 for losses of one
 };
 
 /// An element: prediction y, target t, `keep` false where it is left out, weight w (1 when there is none), and
@@ -66,7 +129,16 @@ FUSELAGE_HD Contribution<S> contribution(const L& loss, S y, S t, M keep, S w, S
   const ValueGrad<S> out = value_and_gradient(loss, y, t);
   const S zero = S(0), d = y - t;
   return {select(keep, out.value * w, zero), select(keep, out.grad * factor, zero), select(keep, abs(d), zero),
-          select(keep, d * d, zero)};
+          select(keep, d * d, zero), zero};
+}
+
+/// The same for a loss of two predictions y and z; errors are those of y.
+template <class S, class L, class M>
+FUSELAGE_HD Contribution<S> contribution(const L& loss, S y, S z, S t, M keep, S w, S factor) {
+  const ValueGrads<S> out = loss(y, z, t);
+  const S zero = S(0), d = y - t;
+  return {select(keep, out.value * w, zero), select(keep, out.grad * factor, zero), select(keep, abs(d), zero),
+          select(keep, d * d, zero), select(keep, out.second * factor, zero)};
 }
 
 /// Whether the decision on y agrees with that on t; false for losses without decisions.
@@ -87,6 +159,11 @@ FUSELAGE_HD constexpr float finite_limit() {
     return 0x1.ffp127f;  // 0x7f7f8000 ties to even: to infinity
   else
     return 65520.0f;
+}
+
+FUSELAGE_HD float finite_limit(DType type) {
+  if (type == DType::f32) return finite_limit<float>();
+  return type == DType::bf16 ? finite_limit<bf16>() : finite_limit<f16>();
 }
 
 }  // namespace fuselage

@@ -44,6 +44,7 @@ struct TrainSpec {
   AnySchedule schedule;
   std::vector<AnyMetric> metrics;
   NonFinite non_finite = NonFinite::raise;
+  Reduction reduction = Reduction::mean;  ///< of the training loss, not `none`; scores are weighted means all the same
   /// Every so many steps, loss, gradient and update are replayed by the reference in double from what the step read;
   /// where a result is off by more than the budget of host/train/tolerances.h, Error(mismatch) names the worst element.
   /// 0: never. A step that is replayed waits for the device.

@@ -7,7 +7,9 @@
 // bits for values, gradients, reports, parameters and state.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -36,6 +38,32 @@ ErrorBudget loss_budget(std::string_view loss, DType type);
 /// The same for an optimizer: `value` is the state's, `gradient` the parameter's.
 ErrorBudget optimizer_budget(std::string_view optimizer, DType type);
 
+/// What inputs are like.
+enum class Regime : std::uint8_t {
+  ordinary,      ///< moderate numbers, with kinks, ends of ranges and wide rows among them
+  confident,     ///< predictions that are right but for little: tiny losses
+  large_offset,  ///< numbers far from zero: logits of 1e8
+  masked_inf,    ///< a third of the logits is -inf
+  one_class,     ///< rows of one class
+  many_classes,  ///< rows of 2^20 classes
+};
+inline constexpr Regime kRegimes[] = {Regime::ordinary,   Regime::confident, Regime::large_offset,
+                                      Regime::masked_inf, Regime::one_class, Regime::many_classes};
+constexpr std::string_view name_of(Regime regime) {
+  constexpr std::string_view names[] = {"ordinary",   "confident", "large_offset",
+                                        "masked_inf", "one_class", "many_classes"};
+  return names[static_cast<int>(regime)];
+}
+
+/// The worst errors of a loss in one regime, in ulp.
+struct RegimeErrors {
+  std::int64_t cases = 0;
+  double value_ulp = 0, gradient_ulp = 0;
+  /// Those of problems without any option, each output by itself; and of PyTorch on the same inputs (all of them, not
+  /// the quick ones), measured once and stored. Negative: there are none.
+  double plain_value_ulp = -1, plain_gradient_ulp = -1, torch_value_ulp = -1, torch_gradient_ulp = -1;
+};
+
 /// What was found for one entry of a list with one storage type.
 struct ValidationRow {
   std::string family;  ///< "loss" or "optimizer"
@@ -45,6 +73,7 @@ struct ValidationRow {
   double value_ulp = 0;                         ///< worst error of values, sums (optimizers: of the state)
   double gradient_ulp = 0;                      ///< worst error of gradients (optimizers: of the parameters)
   std::string worst_value{}, worst_gradient{};  ///< where these were seen
+  std::array<RegimeErrors, std::size(kRegimes)> regimes{};  ///< of losses, in the order of kRegimes
   ErrorBudget budget{};
   std::string mismatch{};      ///< the first count or non-finite value that is not the reference's; empty: none
   std::string disagreement{};  ///< the first case in which two backends differ, and in what; empty: none

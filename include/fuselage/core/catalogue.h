@@ -59,7 +59,7 @@ void set_field(T& value, std::string_view key, std::string_view text) {
     using V = typename std::remove_cvref_t<decltype(field)>::value_type;
     if (!read_value(text, value.*field.member))
       throw Error(Errc::bad_argument, std::string(T::name) + ": " + std::string(key) + " = '" + std::string(text) +
-                                          "' is not a valid " + std::string(type_name<V>()));
+                                          "' is not a valid " + type_name<V>());
   });
   if (!found)
     throw Error(Errc::unknown_name,
@@ -83,7 +83,7 @@ EntryInfo entry_info() {
   const T defaults{};
   for_each_field<T>([&](const auto& field) {
     using V = typename std::remove_cvref_t<decltype(field)>::value_type;
-    info.fields.push_back({std::string(field.name), std::string(type_name<V>()), value_text(defaults.*field.member),
+    info.fields.push_back({std::string(field.name), type_name<V>(), value_text(defaults.*field.member),
                            std::string(field.help), field.range});
   });
   return info;
@@ -114,7 +114,7 @@ struct Catalogue {
 
   /// Calls f.template operator()<T>() for every entry.
   template <class F>
-  static void for_each(F&& f) {
+  static constexpr void for_each(F&& f) {
     (f.template operator()<Ts>(), ...);
   }
 

@@ -31,6 +31,8 @@ inline constexpr double kInfinity = std::numeric_limits<double>::infinity();
 inline constexpr Range kAnyFinite{-kInfinity, kInfinity, true, true};
 inline constexpr Range kPositive{0, kInfinity, true, true};
 inline constexpr Range kNonNegative{0, kInfinity, false, true};
+/// What keeps a divisor from 0, in float as well.
+inline constexpr Range kNormaliser{1e-30, kInfinity, false, true};
 inline constexpr Range kFraction{0, 1};
 /// Decay rates: 1 would never forget, and its bias correction would be 0/0.
 inline constexpr Range kDecayRate{0, 1, false, true};
@@ -47,7 +49,8 @@ inline std::string to_string(const Range& r) {
   return (r.low_open ? "(" : "[") + number(r.low) + ", " + number(r.high) + (r.high_open ? ")" : "]");
 }
 
-/// One field of Owner. T is double, std::int64_t, bool or std::optional<std::int64_t> (text "none" when absent).
+/// One field of Owner. T is double, std::int64_t, bool, std::optional of a number (text "none" when absent), or an
+/// enumeration with values from 0 on and a function names_of(T) that gives an array of their names.
 template <class Owner, class T>
 struct Field {
   using value_type = T;
@@ -69,13 +72,30 @@ struct FieldInfo {
 namespace detail {
 
 template <class T>
-constexpr std::string_view type_name() {
+constexpr bool is_optional = false;
+template <class T>
+constexpr bool is_optional<std::optional<T>> = true;
+
+/// Whether a field of T is a choice among names.
+template <class T>
+concept Choice = std::is_enum_v<T> && requires(T value) {
+  names_of(value)[0];
+};
+
+template <class T>
+std::string type_name() {
   if constexpr (std::is_same_v<T, double>)
     return "real";
-  else if constexpr (std::is_same_v<T, std::int64_t>)
+  else if constexpr (Choice<T>) {
+    std::string names;
+    for (const std::string_view name : names_of(T{})) names += (names.empty() ? "" : " or ") + std::string(name);
+    return names;
+  } else if constexpr (std::is_same_v<T, std::int64_t>)
     return "integer";
   else if constexpr (std::is_same_v<T, bool>)
     return "boolean";
+  else if constexpr (std::is_same_v<T, std::optional<double>>)
+    return "real or none";
   else
     return "integer or none";
 }
@@ -84,7 +104,9 @@ template <class T>
 std::string value_text(const T& value) {
   if constexpr (std::is_same_v<T, bool>) {
     return value ? "true" : "false";
-  } else if constexpr (std::is_same_v<T, std::optional<std::int64_t>>) {
+  } else if constexpr (Choice<T>) {
+    return std::string(names_of(value)[static_cast<std::size_t>(value)]);
+  } else if constexpr (is_optional<T>) {
     return value ? value_text(*value) : "none";
   } else {
     char text[40];
@@ -107,8 +129,18 @@ bool read_value(std::string_view text, T& out) {
     if (text != "true" && text != "false" && text != "1" && text != "0") return false;
     out = text == "true" || text == "1";
     return true;
-  } else if constexpr (std::is_same_v<T, std::optional<std::int64_t>>) {
-    std::int64_t number = 0;
+  } else if constexpr (Choice<T>) {
+    std::underlying_type_t<T> value{};
+    for (const std::string_view name : names_of(T{})) {
+      if (name == text) {
+        out = static_cast<T>(value);
+        return true;
+      }
+      ++value;
+    }
+    return false;
+  } else if constexpr (is_optional<T>) {
+    typename T::value_type number = 0;
     if (text == "none") {
       out.reset();
       return true;
@@ -131,7 +163,9 @@ bool read_value(std::string_view text, T& out) {
 
 template <class T>
 bool in_range(const Range& range, const T& value) {
-  if constexpr (std::is_same_v<T, std::optional<std::int64_t>>)
+  if constexpr (Choice<T>)
+    return static_cast<std::size_t>(value) < names_of(value).size();
+  else if constexpr (is_optional<T>)
     return !value || range.contains(static_cast<double>(*value));
   else
     return range.contains(static_cast<double>(value));

@@ -119,7 +119,7 @@ FUSELAGE_HD double log1p(double x) {
 /// See the float version.
 FUSELAGE_HD LogisticTail<double> logistic_tail(double x) {
   const double e = exp(-abs(x));
-  return {e, log1p(e), e / (1 + e)};
+  return {e, log1p(e), e / (1 + e), 0.0};
 }
 
 FUSELAGE_HD double sigmoid(double x) {

@@ -9,10 +9,11 @@ namespace fuselage {
 ///   exp        = e, in [0, 1]
 ///   log1p_exp  = log(1 + e):  softplus(x) = max(x, 0) + log1p_exp,  log sigmoid(x) = min(x, 0) - log1p_exp
 ///   sigmoid    = e / (1 + e), the sigmoid of -|x|; that of |x| is 1 - sigmoid
+///   sigmoid_low: what rounding took from it, to some 5 %, for powers of it
 /// The compiler drops the parts that are not used.
 template <class S>
 struct LogisticTail {
-  S exp, log1p_exp, sigmoid;
+  S exp, log1p_exp, sigmoid, sigmoid_low;
 };
 
 /// exp and sigmoid to 1 ulp, log1p_exp to 1.33, denormals included; all are NaN for NaN and 0 at +-inf.
@@ -35,7 +36,8 @@ FUSELAGE_HD LogisticTail<S> logistic_tail(S x) {
   const S f = select(large, fma(e, S(0.5), S(-0.5)), e), start = select(large, S(detail::kLn2High), S(0.0));
   const S bend = detail::horner(f, -0x1.fffffcp-2, 0x1.5554cap-2, -0x1.fffc28p-3, 0x1.99d51cp-3, -0x1.56e764p-3,
                                 0x1.24d076p-3, -0x1.cf772ap-4, 0x1.1070a2p-4, -0x1.40255cp-6);
-  return {e, start + (f + fma(f * f, bend, shift)), fma(residue, inverse, quotient)};
+  const S sigmoid = fma(residue, inverse, quotient);
+  return {e, start + (f + fma(f * f, bend, shift)), sigmoid, fma(residue, inverse, quotient - sigmoid)};
 }
 
 /// 1 / (1 + e^-x)

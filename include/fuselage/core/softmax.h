@@ -56,17 +56,18 @@ FUSELAGE_HD std::int64_t exponent_of(const SoftmaxBase<float>& base) {
 }
 FUSELAGE_HD double power_of_two(std::int64_t k) {
   if (k < -1000) return 0;
-  return from_bits((k > 1000 ? std::int64_t{2023} : 1023 + k) << 52);
+  return from_bits((k > 0 ? std::int64_t{1023} : 1023 + k) << 52);
 }
 }  // namespace detail
 
-/// What a term relative to `from` must be multiplied by to be relative to `to`.
+/// What a term relative to `from` must be multiplied by to be relative to `to`, which holds the row's maximum: at most
+/// 1 and a rounding, but for a chunk of nothing but -inf, whose terms are 0 and stay so.
 FUSELAGE_HD double softmax_rebase(const SoftmaxBase<float>& from, const SoftmaxBase<float>& to) {
   const std::int64_t k = detail::exponent_of(from) - detail::exponent_of(to);
   if (from.offset == to.offset) return detail::power_of_two(k);
   const double gap = static_cast<double>(from.offset) - static_cast<double>(to.offset);
   const double shift = gap + static_cast<double>(k) * kLn2;
-  return shift < -700 ? 0.0 : exp(shift);  // `to` holds the maximum, so the shift is not large; NaN stays NaN
+  return shift < -700 ? 0.0 : exp(lesser_of(1.0, shift));  // NaN stays NaN
 }
 
 /// What a chunk of a row leaves behind.
@@ -165,6 +166,36 @@ FUSELAGE_HD S softmax_label_gradient(const SoftmaxRow<S>& row, const SoftmaxTarg
   const S sum = target.label_weight + row.q;
   const S at_peak = fma(-sum, row.complement, row.q - target.label_q);
   return select(x_label == softmax_peak(row), at_peak, fma(sum, p, -(target.label_weight + target.label_q)));
+}
+
+/// The same where `extra` is added to the sum of all coefficients: z-loss, whose derivative is p_c 2 z lse.
+template <class S>
+FUSELAGE_HD S softmax_label_gradient(const SoftmaxRow<S>& row, const SoftmaxTarget<S>& target, S x_label, S p,
+                                     S extra) {
+  const S sum = target.label_weight + row.q + extra;
+  const S at_peak = fma(-sum, row.complement, row.q - target.label_q + extra);
+  return select(x_label == softmax_peak(row), at_peak, fma(sum, p, -(target.label_weight + target.label_q)));
+}
+
+/// z-loss of a row, z lse^2: what it adds to the value, and `extra`. `level` is what row.odds are relative to.
+template <class S>
+struct SoftmaxExtra {
+  S value, slope;
+};
+template <class S>
+FUSELAGE_HD SoftmaxExtra<S> softmax_extra(S z_loss, S level, S odds) {
+  const S lse = level + log1p(odds), slope = z_loss * lse;
+  return {slope * lse, slope + slope};
+}
+
+/// Where a row's confidence p, the probability of its maximum, belongs: one of `bins` of equal width, and p as an
+/// integer of 2^-32, so that sums have no order.
+struct Confidence {
+  std::int64_t bin, fixed;
+};
+FUSELAGE_HD Confidence softmax_confidence(double p, std::int64_t bins) {
+  const auto bin = static_cast<std::int64_t>(p * static_cast<double>(bins));
+  return {bin < bins ? bin : bins - 1, static_cast<std::int64_t>(p * 0x1p32 + 0.5)};
 }
 
 /// Whether element c of a row stands before the label in the order by logit, larger first, then by index.

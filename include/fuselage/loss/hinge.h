@@ -16,6 +16,7 @@ struct Hinge {
   static constexpr std::string_view formula = "max(0, 1 - t y)";
   static constexpr std::string_view summary = "maximum margin; labels -1 and +1";
   static constexpr Decision decision = Decision::sign;
+  static constexpr Domain prediction = Domain::score, target = Domain::sign;
   static constexpr auto fields() { return std::tuple{}; }
 
   template <class S>

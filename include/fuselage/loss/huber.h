@@ -16,6 +16,7 @@ struct Huber {
   static constexpr std::string_view formula = "d^2/2 if |d| <= delta else delta (|d| - delta/2), d = y - t";
   static constexpr std::string_view summary = "squared near the target, absolute in the tails";
   static constexpr Decision decision = Decision::none;
+  static constexpr Domain prediction = Domain::real, target = Domain::real;
   double delta = 1;
   static constexpr auto fields() {
     return std::tuple{Field{"delta", &Huber::delta, kPositive, "where the tail starts, in units of the target"}};

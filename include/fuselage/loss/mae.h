@@ -15,6 +15,7 @@ struct Mae {
   static constexpr std::string_view formula = "|y - t|";
   static constexpr std::string_view summary = "mean absolute error; regression that shrugs off outliers";
   static constexpr Decision decision = Decision::none;
+  static constexpr Domain prediction = Domain::real, target = Domain::real;
   static constexpr auto fields() { return std::tuple{}; }
 
   template <class S>

@@ -14,6 +14,7 @@ struct Mse {
   static constexpr std::string_view formula = "(y - t)^2";
   static constexpr std::string_view summary = "mean squared error; regression with Gaussian noise";
   static constexpr Decision decision = Decision::none;
+  static constexpr Domain prediction = Domain::real, target = Domain::real;
   static constexpr auto fields() { return std::tuple{}; }
 
   template <class S>

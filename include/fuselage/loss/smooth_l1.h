@@ -16,6 +16,7 @@ struct SmoothL1 {
   static constexpr std::string_view formula = "d^2/(2 beta) if |d| < beta else |d| - beta/2, d = y - t";
   static constexpr std::string_view summary = "absolute error with a rounded tip";
   static constexpr Decision decision = Decision::none;
+  static constexpr Domain prediction = Domain::real, target = Domain::real;
   double beta = 1;
   static constexpr auto fields() {
     return std::tuple{Field{"beta", &SmoothL1::beta, kNonNegative, "width of the quadratic part; 0 is mae"}};
