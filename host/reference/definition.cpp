@@ -1,22 +1,121 @@
 // The list of the losses, what options each takes, and what input each accepts.
 #include "host/reference/definition.h"
 
+#include <algorithm>
 #include <cmath>
 #include <stdexcept>
 #include <string>
-#include <utility>
 
+#include "host/reference/binary.h"
+#include "host/reference/classes.h"
+#include "host/reference/divergence.h"
+#include "host/reference/likelihood.h"
 #include "host/reference/options.h"
+#include "host/reference/ranking.h"
+#include "host/reference/regression.h"
+#include "host/reference/vectors.h"
 
 namespace fuselage::reference {
 namespace {
 
-constexpr std::pair<std::string_view, Formula> kLosses[] = {
-    {"mse", Formula::mse},     {"mae", Formula::mae},
-    {"huber", Formula::huber}, {"smooth_l1", Formula::smooth_l1},
-    {"bce", Formula::bce},     {"bce_with_logits", Formula::bce_with_logits},
-    {"hinge", Formula::hinge}, {"softmax_cross_entropy", Formula::softmax_cross_entropy},
+struct Entry {
+  std::string_view name;
+  Definition (*make)(OptionReader&);
 };
+
+template <class Formula>
+Definition make_pointwise(OptionReader& reader) {
+  Definition loss;
+  loss.element = make_element<Formula>(reader);
+  loss.inputs = loss.gradients = is_pair<Formula>() ? 2 : 1;
+  if constexpr (requires { Formula::second_constant; }) loss.gradients = 1;
+  if constexpr (requires { Formula::root; }) loss.root = true;
+  return loss;
+}
+
+void read_ignore_index(Definition& loss, OptionReader& reader) {
+  loss.has_ignore_index = reader.has("ignore_index");
+  const double ignore = reader.get("ignore_index", 0);
+  // Up to 2^53 a double holds every integer.
+  if (std::trunc(ignore) != ignore || std::abs(ignore) > 9007199254740992.0)
+    reader.fail("ignore_index", "is not an integer that a double can hold");
+  loss.ignore_index = static_cast<std::int64_t>(ignore);
+}
+
+template <class Formula>
+Definition make_rows(OptionReader& reader) {
+  Definition loss;
+  loss.row = make_row_loss<Formula>(reader);
+  loss.traits = loss.row->traits();
+  loss.gradients = loss.traits.inputs;
+  loss.inputs = loss.traits.row_constant ? 2 : loss.traits.inputs;
+  if (loss.traits.ignores) read_ignore_index(loss, reader);
+  return loss;
+}
+
+template <class Formula>
+constexpr Entry element() {
+  return {Formula::name, &make_pointwise<Formula>};
+}
+template <class Formula>
+constexpr Entry row() {
+  return {Formula::name, &make_rows<Formula>};
+}
+
+constexpr Entry kLosses[] = {
+    element<Mse>(),
+    element<Rmse>(),
+    element<Mae>(),
+    element<Huber>(),
+    element<SmoothL1>(),
+    element<LogCosh>(),
+    element<Quantile>(),
+    element<Expectile>(),
+    element<Cauchy>(),
+    element<Tukey>(),
+    element<Mape>(),
+    element<Smape>(),
+    element<Msle>(),
+    element<RelativeL1>(),
+    element<RelativeL2>(),
+    element<PoissonNll>(),
+    element<GammaNll>(),
+    element<Tweedie>(),
+    element<GaussianNll>(),
+    element<Bce>(),
+    element<BceWithLogits>(),
+    element<Focal>(),
+    element<Asymmetric>(),
+    element<Hinge>(),
+    element<SquaredHinge>(),
+    element<SoftMargin>(),
+    element<Perceptron>(),
+    element<Kl>(),
+    element<GeneralizedKl>(),
+    element<Js>(),
+    element<TotalVariation>(),
+    element<MarginRanking>(),
+    element<HingeEmbedding>(),
+    element<PpoClip>(),
+    row<SoftmaxCrossEntropy>(),
+    row<Nll>(),
+    row<CrossEntropy>(),
+    row<CategoricalFocal>(),
+    row<Poly1>(),
+    row<GeneralizedCrossEntropy>(),
+    row<MultiMargin>(),
+    row<CategoricalHinge>(),
+    row<PolicyGradient>(),
+    row<CosineSimilarity>(),
+    row<CosineEmbedding>(),
+    row<Contrastive>(),
+    row<Triplet>(),
+};
+
+const Entry* find(std::string_view name) {
+  const auto found = std::ranges::find(kLosses, name, &Entry::name);
+  return found == std::end(kLosses) ? nullptr : found;
+}
 
 void expect(bool condition, const std::string& message) {
   if (!condition) throw std::invalid_argument("reference: " + message);
@@ -27,58 +126,44 @@ void expect_size(const std::string& what, std::size_t size, std::int64_t expecte
          what + " has " + std::to_string(size) + " values, expected " + std::to_string(expected));
 }
 
-void check_classes(const LossInput& in) {
+void check_row_target(const RowTraits& traits, const LossInput& in) {
+  const bool of_classes = traits.target == RowKind::classes || traits.target == RowKind::label;
   expect(in.cols > 0 || in.rows == 0, "a row loss needs at least one class");
-  if (!in.labels.empty() || in.target.empty()) {
-    expect(in.target.empty(), "both labels and target are given");
-    expect_size("labels", in.labels.size(), in.rows);
-  } else {
-    expect_size("target", in.target.size(), in.rows * in.cols);
+  if (!of_classes) {
+    expect(in.labels.empty(), "this loss takes no labels");
+    expect(in.class_weight.empty(), "this loss takes no class_weight");
   }
   if (!in.class_weight.empty()) expect_size("class_weight", in.class_weight.size(), in.cols);
+  if (traits.target == RowKind::single) return expect_size("target", in.target.size(), in.rows);
+  if (traits.target == RowKind::none) return expect_size("target", in.target.size(), 0);
+  if (traits.target == RowKind::label || !in.labels.empty() || (of_classes && in.target.empty())) {
+    expect(in.target.empty(), "both labels and target are given, or a target to a loss of labels");
+    return expect_size("labels", in.labels.size(), in.rows);
+  }
+  expect_size("target", in.target.size(), in.rows * in.cols);
+}
+
+void check_lengths(const LossInput& in, bool row) {
+  if (in.lengths.empty()) return;
+  const auto sequences = static_cast<std::int64_t>(in.lengths.size());
+  expect(row && in.rows % sequences == 0, "lengths are for row losses, one for each sequence of as many rows");
 }
 
 }  // namespace
 
 std::vector<std::string> loss_names() {
   std::vector<std::string> names;
-  for (const auto& [name, formula] : kLosses) names.emplace_back(name);
+  for (const Entry& entry : kLosses) names.emplace_back(entry.name);
   return names;
 }
 
-bool has_loss(std::string_view name) {
-  for (const auto& entry : kLosses) {
-    if (entry.first == name) return true;
-  }
-  return false;
-}
+bool has_loss(std::string_view name) { return find(name) != nullptr; }
 
 Definition define(std::string_view name, const Options& options) {
-  expect(has_loss(name), "there is no loss '" + std::string(name) + "'");
-  Definition loss;
-  for (const auto& entry : kLosses) {
-    if (entry.first == name) loss.formula = entry.second;
-  }
+  const Entry* const entry = find(name);
+  expect(entry != nullptr, "there is no loss '" + std::string(name) + "'");
   OptionReader reader(name, options);
-  if (loss.formula == Formula::huber) {
-    loss.delta = reader.get("delta", 1);
-    if (!(loss.delta > 0)) reader.fail("delta", "is not positive");
-  } else if (loss.formula == Formula::smooth_l1) {
-    loss.beta = reader.get("beta", 1);
-    if (!(loss.beta >= 0)) reader.fail("beta", "is negative");
-  } else if (loss.formula == Formula::bce) {
-    loss.clip = reader.get("clip", 0);
-    if (!(0 <= loss.clip && loss.clip < 0.5)) reader.fail("clip", "is not in [0, 0.5)");
-  } else if (loss.is_row()) {
-    loss.label_smoothing = reader.get_between("label_smoothing", 0, 0, 1);
-    loss.has_ignore_index = reader.has("ignore_index");
-    const double ignore = reader.get("ignore_index", 0);
-    // Up to 2^53 a double holds every integer.
-    if (std::trunc(ignore) != ignore || std::abs(ignore) > 9007199254740992.0) {
-      reader.fail("ignore_index", "is not an integer that a double can hold");
-    }
-    loss.ignore_index = static_cast<std::int64_t>(ignore);
-  }
+  Definition loss = entry->make(reader);
   reader.finish();
   return loss;
 }
@@ -87,8 +172,11 @@ void check(const Definition& loss, const LossInput& in) {
   expect(in.rows >= 0 && in.cols >= 0, "rows or cols is negative");
   const std::int64_t elements = in.rows * in.cols;
   expect_size("prediction", in.prediction.size(), elements);
+  const std::int64_t second = loss.inputs < 2 ? 0 : loss.traits.row_constant ? in.rows : elements;
+  expect_size("second", in.second.size(), second);
+  expect_size("third", in.third.size(), loss.inputs < 3 ? 0 : elements);
   if (loss.is_row()) {
-    check_classes(in);
+    check_row_target(loss.traits, in);
   } else {
     expect_size("target", in.target.size(), elements);
     expect(in.labels.empty(), "a pointwise loss takes target, not labels");
@@ -100,29 +188,16 @@ void check(const Definition& loss, const LossInput& in) {
   };
   expect_rows("weight", in.weight.size());
   expect_rows("mask", in.mask.size());
+  check_lengths(in, loss.is_row());
   const bool none = in.reduction == "none";
-  expect(none || in.reduction == "sum" || in.reduction == "mean" || in.reduction == "mean_over_batch",
+  expect(none || in.reduction == "sum" || in.reduction == "mean" || in.reduction == "mean_over_batch" ||
+             in.reduction == "mean_over_outputs",
          "there is no reduction '" + in.reduction + "'");
+  expect(!(none && loss.root), "a root of a sum needs a sum");
+  expect(in.divisor >= 0, "divisor is negative");
+  expect(in.bins >= 0, "bins is negative");
   if (in.upstream.size() > 1)
     expect_size("upstream", in.upstream.size(), !none ? 1 : loss.is_row() ? in.rows : elements);
-}
-
-bool Definition::is_correct(double y, double t) const {
-  if (formula == Formula::bce) return (y > 0.5) == (t > 0.5);
-  if (formula == Formula::bce_with_logits) return (y > 0) == (t > 0.5);
-  if (formula == Formula::hinge) return (y > 0) == (t > 0);
-  return false;
-}
-
-std::vector<double> Definition::coefficients(std::int64_t row, const LossInput& in) const {
-  const double e = label_smoothing;
-  const auto weight = [&](std::int64_t c) { return in.class_weight.empty() ? 1.0 : in.class_weight[c]; };
-  std::vector<double> k(in.cols);
-  for (std::int64_t c = 0; c < in.cols; ++c) {
-    const double t = in.labels.empty() ? in.target[row * in.cols + c] : (c == in.labels[row] ? 1.0 : 0.0);
-    k[c] = weight(c) * ((1 - e) * t + e / static_cast<double>(in.cols));
-  }
-  return k;
 }
 
 }  // namespace fuselage::reference

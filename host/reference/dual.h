@@ -108,6 +108,10 @@ template <std::size_t N>
 Dual<N> log1p(const Dual<N>& x) {
   return chain(x, std::log1p(x.value), 1 / (1 + x.value));
 }
+template <std::size_t N>
+Dual<N> expm1(const Dual<N>& x) {
+  return chain(x, std::expm1(x.value), std::exp(x.value));
+}
 /// The derivative is 1 / cosh^2 and not 1 - tanh^2, which loses its digits in the tails.
 template <std::size_t N>
 Dual<N> tanh(const Dual<N>& x) {
@@ -118,6 +122,17 @@ template <std::size_t N>
 Dual<N> erfc(const Dual<N>& x) {
   constexpr double two_over_sqrt_pi = 1.12837916709551257389615890312154517;
   return chain(x, std::erfc(x.value), -two_over_sqrt_pi * std::exp(-x.value * x.value));
+}
+template <std::size_t N>
+Dual<N> sqrt(const Dual<N>& x) {
+  const double root = std::sqrt(x.value);
+  return chain(x, root, 0.5 / root);
+}
+/// x^0 is 1, and its derivative 0, wherever x is.
+template <std::size_t N>
+Dual<N> pow(const Dual<N>& x, double power) {
+  if (power == 0) return Dual<N>(1);
+  return chain(x, std::pow(x.value, power), power * std::pow(x.value, power - 1));
 }
 /// The derivative of |x| is sign(x), and 0 at the kink; NaN has NaN.
 template <std::size_t N>

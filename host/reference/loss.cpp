@@ -1,11 +1,12 @@
-// Evaluates a loss over a batch: what counts, weights, reductions, metrics, and the derivatives by two engines.
+// Evaluates a loss over a batch: what counts, weights, reductions, metrics.
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <stdexcept>
 
 #include "host/reference/definition.h"
-#include "host/reference/dual.h"
+#include "host/reference/engines.h"
+#include "host/reference/formulas.h"
 #include "host/reference/reference.h"
 
 namespace fuselage::reference {
@@ -13,89 +14,47 @@ namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
-/// Derivatives by dual numbers. Every engine sets gradient[0 .. n) to d(value)/d(x_c) and returns the value.
-struct ByDuals {
-  double element(const Definition& loss, double y, double t, double* gradient) const {
-    const Dual<1> result = loss.element(Dual<1>(y, 0), t);
-    // A branch taken on NaN has the slope of that branch; at NaN there is none.
-    *gradient = std::isnan(result.value) ? kNaN : result.slope[0];
-    return result.value;
-  }
-
-  double row(const std::vector<double>& x, const std::vector<double>& k, double* gradient) const {
-    constexpr std::size_t directions = 16;
-    double value = 0;
-    for (std::size_t first = 0; first < x.size(); first += directions) {
-      const std::size_t last = std::min(first + directions, x.size());
-      std::vector<Dual<directions>> seeded(x.begin(), x.end());
-      for (std::size_t c = first; c < last; ++c) seeded[c] = Dual<directions>(x[c], c - first);
-      const Dual<directions> result = formulas::cross_entropy(seeded, k);
-      std::copy_n(result.slope.begin(), last - first, gradient + first);
-      value = result.value;
-    }
-    return value;
-  }
-};
-
-/// Derivatives by central differences in long double.
-struct ByDifferences {
-  long double step;
-
-  template <class F>
-  double slope(double x, const F& f) const {
-    const long double up = x + step, down = x - step;
-    const long double distance = std::isfinite(x) ? up - down : 2 * step;
-    return static_cast<double>((f(up) - f(down)) / distance);
-  }
-
-  double element(const Definition& loss, double y, double t, double* gradient) const {
-    const auto f = [&](long double x) { return loss.element(x, t); };
-    *gradient = slope(y, f);
-    return static_cast<double>(f(y));
-  }
-
-  double row(const std::vector<double>& x, const std::vector<double>& k, double* gradient) const {
-    std::vector<long double> moved(x.begin(), x.end());
-    for (std::size_t c = 0; c < x.size(); ++c) {
-      gradient[c] = slope(x[c], [&](long double at) {
-        moved[c] = at;
-        return formulas::cross_entropy(moved, k);
-      });
-      moved[c] = x[c];
-    }
-    return static_cast<double>(formulas::cross_entropy(moved, k));
-  }
-};
-
-/// Values only; gradients come out as zeros.
-struct ByNothing {
-  double element(const Definition& loss, double y, double t, double*) const { return loss.element(y, t); }
-  double row(const std::vector<double>& x, const std::vector<double>& k, double*) const {
-    return formulas::cross_entropy(x, k);
-  }
-};
-
 /// One evaluation of a loss over a batch. An output is an element of a pointwise loss, or a row of a row loss.
 template <class Engine>
 class Evaluation {
  public:
   Evaluation(const Definition& loss, const LossInput& input, int top_k, const Engine& engine)
-      : loss_(loss), in_(input), top_k_(top_k), engine_(engine), width_(loss.is_row() ? input.cols : 1) {}
+      : loss_(loss),
+        in_(input),
+        top_k_(top_k),
+        engine_(engine),
+        width_(loss.is_row() ? input.cols : 1),
+        outputs_(loss.is_row() ? input.rows : input.rows * input.cols),
+        gradients_{&out_.gradient, &out_.second_gradient, &out_.third_gradient} {}
 
   LossOutput run() {
-    const std::int64_t outputs = loss_.is_row() ? in_.rows : in_.rows * in_.cols;
-    out_.gradient.assign(in_.prediction.size(), 0.0);
+    for (int k = 0; k < loss_.gradients; ++k) {
+      gradients_[k]->assign(in_.prediction.size(), 0.0);
+      out_.gradient_terms[k].assign(in_.prediction.size(), 0.0);
+    }
+    const auto outputs = static_cast<std::size_t>(outputs_);
+    if (ranks() && in_.cols <= kMostConfused) out_.confusion.assign(static_cast<std::size_t>(in_.cols * in_.cols), 0.0);
+    out_.calibration.resize(static_cast<std::size_t>(in_.bins));
+    out_.value_tails.assign(static_cast<std::size_t>(in_.rows), 0.0);
+    out_.gradient_tails = out_.value_tails;
+    out_.value_terms.assign(outputs, 0.0);
+    if (!in_.target.empty() && std::isfinite(in_.target[0])) out_.target_shift = in_.target[0];
     std::vector<double> values(outputs, 0.0);
     std::vector<unsigned char> counts(outputs, 0);
-    for (std::int64_t i = 0; i < outputs; ++i) {
+    for (std::int64_t i = 0; i < outputs_; ++i) {
       counts[i] = judge(i);
       if (!counts[i]) continue;
       out_.count += 1;
       out_.weight_sum += weight(i) * label_weight(i);
-      values[i] = weight(i) * (loss_.is_row() ? row(i) : element(i));
+      const Measured found = loss_.is_row() ? row(i) : element(i);
+      values[i] = weight(i) * found.value;
+      out_.value_terms[i] = std::abs(weight(i)) * found.term;
+      if (loss_.is_row()) out_.value_tails[i] = std::abs(weight(i)) * found.tail;
+      out_.magnitude += std::max(std::abs(values[i]), out_.value_terms[i]);
     }
     reduce(values, counts);
-    for (const double g : out_.gradient) out_.nonfinite += !std::isfinite(g);
+    for (const auto* gradient : gradients_)
+      for (const double g : *gradient) out_.nonfinite += !std::isfinite(g);
     return std::move(out_);
   }
 
@@ -109,76 +68,168 @@ class Evaluation {
   }
   double weight(std::int64_t i) const { return look_up(in_.weight, i); }
   bool hard() const { return !in_.labels.empty(); }
+  bool ranks() const {
+    return loss_.is_row() && (loss_.traits.target == RowKind::classes || loss_.traits.target == RowKind::label);
+  }
   double label_weight(std::int64_t i) const {
     return hard() && !in_.class_weight.empty() ? in_.class_weight[in_.labels[i]] : 1;
   }
+  std::int64_t row_of(std::int64_t i) const { return loss_.is_row() ? i : i / in_.cols; }
 
-  /// Whether output i counts; a bad label is noted.
+  void note_bad_label(std::int64_t i, double label) {
+    if (out_.bad_labels++ > 0) return;
+    out_.first_bad_row = row_of(i);
+    out_.first_bad_label = label;
+  }
+
+  /// Whether row i lies within its sequence. A length that is none is a bad label of the sequence's first row, and no
+  /// row of the sequence counts.
+  bool within_length(std::int64_t i) {
+    if (in_.lengths.empty()) return true;
+    const std::int64_t steps = in_.rows / static_cast<std::int64_t>(in_.lengths.size()),
+                       length = in_.lengths[i / steps];
+    const bool bad = length < 0 || length > steps;
+    if (bad && i % steps == 0) note_bad_label(i, static_cast<double>(length));
+    return !bad && i % steps < length;
+  }
+
+  /// Whether output i counts; a bad label and a bad weight are noted.
   bool judge(std::int64_t i) {
-    if (look_up(in_.mask, i) == 0) return false;
-    bool bad = false;
+    if (!within_length(i) || look_up(in_.mask, i) == 0) return false;
     if (hard()) {
       const std::int64_t label = in_.labels[i];
       if (loss_.has_ignore_index && label == loss_.ignore_index) return false;
-      bad = label < 0 || label >= in_.cols;
+      if (label < 0 || label >= in_.cols) return note_bad_label(i, static_cast<double>(label)), false;
     } else {
-      for (std::int64_t c = 0; c < width_; ++c) bad |= std::isnan(in_.target[i * width_ + c]);
+      const bool single = loss_.is_row() && loss_.traits.target == RowKind::single;
+      const std::int64_t width = in_.target.empty() ? 0 : single ? 1 : width_;
+      for (std::int64_t c = 0; c < width; ++c) {
+        const double t = in_.target[i * width + c];
+        if (!loss_.takes(t)) return note_bad_label(i, t), false;
+      }
     }
-    if (bad && out_.bad_labels++ == 0) out_.first_bad_row = loss_.is_row() ? i : i / in_.cols;
-    return !bad;
+    const double w = weight(i), of_label = label_weight(i);
+    if (w >= 0 && std::isfinite(w) && of_label >= 0 && std::isfinite(of_label)) return true;
+    if (out_.bad_weights++ == 0) out_.first_bad_weight_row = row_of(i);
+    return false;
   }
 
-  /// Value of element i; its derivative goes into the gradient, without weight and divisor.
-  double element(std::int64_t i) {
-    const double y = in_.prediction[i], t = in_.target[i];
-    out_.accuracy_correct += loss_.is_correct(y, t);
+  /// Value of element i; its derivatives go into the gradients, without weight and divisor.
+  Measured element(std::int64_t i) {
+    const double y = in_.prediction[i], t = in_.target[i], from_shift = t - out_.target_shift;
+    const double z = loss_.inputs > 1 ? in_.second[i] : 0;
+    out_.accuracy_correct += loss_.element->is_correct(y, t);
     out_.abs_error_sum += std::abs(y - t);
     out_.squared_error_sum += (y - t) * (y - t);
-    return engine_.element(loss_, y, t, &out_.gradient[i]);
+    out_.target_sum += from_shift;
+    out_.target_squared_sum += from_shift * from_shift;
+    Sized slopes[2];
+    const Measured found = engine_.element(*loss_.element, y, z, t, slopes);
+    for (int k = 0; k < loss_.gradients; ++k) {
+      (*gradients_[k])[i] = slopes[k].value;
+      out_.gradient_terms[k][i] = slopes[k].term;
+    }
+    return found;
   }
 
-  double row(std::int64_t i) {
-    const auto begin = in_.prediction.begin() + i * width_;
-    const std::vector<double> x(begin, begin + width_);
+  Row<double> read_row(std::int64_t i) const {
+    const auto part = [&](const std::vector<double>& from) {
+      return std::vector<double>(from.begin() + i * width_, from.begin() + (i + 1) * width_);
+    };
+    Row<double> row;
+    row.x = part(in_.prediction);
+    if (loss_.traits.row_constant) row.constant = in_.second[i];
+    if (loss_.traits.inputs > 1) row.second = part(in_.second);
+    if (loss_.traits.inputs > 2) row.third = part(in_.third);
+    row.weight = in_.class_weight.empty() ? std::vector<double>(row.size(), 1.0) : in_.class_weight;
+    if (loss_.traits.target == RowKind::single) {
+      row.single = in_.target[i];
+    } else if (hard()) {
+      row.label = in_.labels[i];
+      row.target.assign(row.size(), 0.0);
+      row.target[static_cast<std::size_t>(row.label)] = 1;
+    } else if (!in_.target.empty()) {
+      row.target = part(in_.target);
+    }
+    return row;
+  }
+
+  Measured row(std::int64_t i) {
+    const Row<double> row = read_row(i);
+    const std::vector<double>& x = row.x;
     const double largest = *std::max_element(x.begin(), x.end());  // meaningless with NaN, which is seen first
     const bool has_nan = std::any_of(x.begin(), x.end(), [](double v) { return std::isnan(v); });
-    if (has_nan || std::isinf(largest)) {
+    if (loss_.traits.softmax && (has_nan || std::isinf(largest))) {
       std::fill_n(out_.gradient.begin() + i * width_, width_, kNaN);
-      return kNaN;
+      return {kNaN, 0, 0};
     }
-    rank(i, x);
-    return engine_.row(x, loss_.coefficients(i, in_), &out_.gradient[i * width_]);
+    std::vector<Sized> slopes[3];
+    const Measured found = engine_.row(*loss_.row, row, slopes);
+    if (ranks() && !std::isnan(found.value)) rank(row);
+    for (int k = 0; k < loss_.gradients; ++k) {
+      for (std::size_t c = 0; c < slopes[k].size(); ++c) {
+        (*gradients_[k])[i * width_ + c] = slopes[k][c].value;
+        out_.gradient_terms[k][i * width_ + c] = slopes[k][c].term;
+      }
+    }
+    return found;
   }
 
-  void rank(std::int64_t i, const std::vector<double>& x) {
-    std::int64_t label = 0;
-    if (hard()) {
-      label = in_.labels[i];
-    } else {
-      const auto t = in_.target.begin() + i * width_;
-      label = std::max_element(t, t + width_) - t;  // the first of equals
-    }
+  void rank(const Row<double>& row) {
+    const std::vector<double>& x = row.x;
+    const auto first_greatest = [](const std::vector<double>& of) {
+      return static_cast<std::size_t>(std::max_element(of.begin(), of.end()) - of.begin());
+    };
+    const std::size_t label = row.label >= 0 ? static_cast<std::size_t>(row.label) : first_greatest(row.target);
     int before = 0;
-    for (std::int64_t c = 0; c < width_; ++c) before += x[c] > x[label] || (x[c] == x[label] && c < label);
+    for (std::size_t c = 0; c < x.size(); ++c) before += x[c] > x[label] || (x[c] == x[label] && c < label);
     out_.accuracy_correct += before == 0;
     out_.top_k_correct += before < top_k_;
+    if (!out_.confusion.empty()) out_.confusion[label * x.size() + first_greatest(x)] += 1;
+    if (in_.bins == 0) return;
+    const double confidence = std::exp(formulas::softmax(x).log_p[first_greatest(x)]);
+    const auto bin = static_cast<std::int64_t>(confidence * static_cast<double>(in_.bins));
+    CalibrationBin& found = out_.calibration[static_cast<std::size_t>(std::min(bin, in_.bins - 1))];
+    found.rows += 1;
+    found.right += before == 0;
+    found.confidence += confidence;
+  }
+
+  double divisor() const {
+    if (in_.reduction == "none" || in_.reduction == "sum") return 1;
+    if (in_.divisor > 0) return in_.divisor;
+    if (in_.reduction == "mean_over_batch") return static_cast<double>(in_.rows);
+    if (in_.reduction == "mean_over_outputs") return static_cast<double>(outputs_);
+    return out_.weight_sum;
   }
 
   /// Reduces the values, and scales the gradients of each output by weight * upstream / divisor.
   void reduce(std::vector<double>& values, const std::vector<unsigned char>& counts) {
     const bool none = in_.reduction == "none";
-    double divisor = 1;
-    if (in_.reduction == "mean") divisor = out_.weight_sum;
-    if (in_.reduction == "mean_over_batch") divisor = static_cast<double>(in_.rows);
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      if (!none) out_.value += values[i];
-      const double upstream = in_.upstream.empty() ? 1 : in_.upstream[in_.upstream.size() > 1 ? i : 0];
-      for (std::int64_t c = 0; c < width_; ++c) {
-        double& g = out_.gradient[i * width_ + c];
-        g = counts[i] && divisor != 0 ? g * weight(static_cast<std::int64_t>(i)) * upstream / divisor : 0;
-      }
+    out_.divisor = divisor();
+    double sum = 0;
+    for (const double v : values) sum += v;
+    if (!none) out_.value = out_.divisor > 0 ? sum / out_.divisor : 0;
+    out_.magnitude = out_.divisor > 0 ? out_.magnitude / out_.divisor : 0;
+    double slope = out_.divisor > 0 ? 1 / out_.divisor : 0;
+    if (loss_.root) {
+      out_.value = std::sqrt(out_.value);
+      out_.magnitude = std::sqrt(out_.magnitude);
+      slope = out_.value > 0 ? slope * (0.5 / out_.value) : slope * out_.value;  // 0 at 0, NaN at NaN
     }
-    out_.value = divisor != 0 ? out_.value / divisor : 0;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const double upstream = in_.upstream.empty() ? 1 : in_.upstream[in_.upstream.size() > 1 ? i : 0];
+      const double factor = counts[i] ? weight(static_cast<std::int64_t>(i)) * upstream * slope : 0;
+      for (int k = 0; k < loss_.gradients; ++k) {
+        for (std::int64_t c = 0; c < width_; ++c) {
+          double& g = (*gradients_[k])[i * width_ + c];
+          double& term = out_.gradient_terms[k][i * width_ + c];
+          g = counts[i] && out_.divisor > 0 ? g * factor : 0;
+          term *= std::abs(factor);
+        }
+      }
+      if (loss_.is_row()) out_.gradient_tails[i] = out_.value_tails[i] * std::abs(upstream * slope);
+    }
     if (none) out_.values = std::move(values);
   }
 
@@ -187,7 +238,9 @@ class Evaluation {
   int top_k_;
   Engine engine_;
   std::int64_t width_;  ///< predictions for each output
+  std::int64_t outputs_;
   LossOutput out_;
+  std::vector<double>* gradients_[3];
 };
 
 template <class Engine>
@@ -202,7 +255,7 @@ LossOutput evaluate(std::string_view name, const Options& options, const LossInp
 }  // namespace
 
 LossOutput loss(std::string_view name, const Options& options, const LossInput& input, int top_k) {
-  return evaluate(name, options, input, top_k, ByDuals{});
+  return evaluate(name, options, input, top_k, ByRules{});
 }
 
 double central_difference(const std::function<double(double)>& f, double x, double step) {
@@ -211,11 +264,12 @@ double central_difference(const std::function<double(double)>& f, double x, doub
 }
 
 double finite_difference(std::string_view name, const Options& options, const LossInput& input, std::int64_t index,
-                         double step) {
+                         double step, int which) {
   LossInput moved = input;
-  const double x = moved.prediction.at(static_cast<std::size_t>(index));
+  std::vector<double>& array = which == 0 ? moved.prediction : which == 1 ? moved.second : moved.third;
+  double& element = array.at(static_cast<std::size_t>(index));
   const auto objective = [&](double at) {
-    moved.prediction[index] = at;
+    element = at;
     const LossOutput out = evaluate(name, options, moved, 1, ByNothing{});
     const auto upstream = [&](std::size_t i) {
       return input.upstream.empty() ? 1 : input.upstream[input.upstream.size() > 1 ? i : 0];
@@ -225,13 +279,14 @@ double finite_difference(std::string_view name, const Options& options, const Lo
     for (std::size_t i = 0; i < out.values.size(); ++i) sum += out.values[i] * upstream(i);
     return sum;
   };
-  return central_difference(objective, x, step);
+  return central_difference(objective, element, step);
 }
 
 std::vector<double> finite_difference_gradient(std::string_view name, const Options& options, const LossInput& input,
-                                               double step) {
+                                               double step, int which) {
   if (!(step > 0)) throw std::invalid_argument("reference: step is not positive");
-  return evaluate(name, options, input, 1, ByDifferences{step}).gradient;
+  const LossOutput out = evaluate(name, options, input, 1, ByDifferences{step});
+  return which == 0 ? out.gradient : which == 1 ? out.second_gradient : out.third_gradient;
 }
 
 }  // namespace fuselage::reference

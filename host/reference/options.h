@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cmath>
+#include <limits>
 #include <map>
 #include <set>
 #include <stdexcept>
@@ -11,6 +12,8 @@
 #include "host/reference/reference.h"
 
 namespace fuselage::reference {
+
+inline constexpr double kUnbounded = std::numeric_limits<double>::max();
 
 /// Usage: get() every option, then finish(). All errors are std::invalid_argument.
 class OptionReader {
@@ -40,8 +43,20 @@ class OptionReader {
     return value;
   }
 
-  bool get_flag(const std::string& key) {
-    const double value = get(key, 0);
+  /// As get_between(), the upper end excluded.
+  double get_below(const std::string& key, double fallback, double low, double high) {
+    return get_between(key, fallback, low, std::nextafter(high, low));
+  }
+
+  /// As get_between(), both ends excluded.
+  double get_inside(const std::string& key, double fallback, double low, double high) {
+    return get_between(key, fallback, std::nextafter(low, high), std::nextafter(high, low));
+  }
+
+  double get_positive(const std::string& key, double fallback) { return get_inside(key, fallback, 0, kUnbounded); }
+
+  bool get_flag(const std::string& key, bool fallback = false) {
+    const double value = get(key, fallback ? 1 : 0);
     if (value != 0 && value != 1) fail(key, "is " + std::to_string(value) + ", expected 0 or 1");
     return value != 0;
   }

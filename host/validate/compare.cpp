@@ -10,8 +10,6 @@
 #include <cstring>
 #include <limits>
 
-#include "host/reference/definition.h"
-
 namespace fuselage::validate {
 namespace {
 
@@ -35,105 +33,75 @@ Format format_of(DType type) {
   }
 }
 
-/// The larger of the two terms whose difference is a pointwise derivative, before weight and divisor; 0 where the
-/// derivative is no difference of rounded terms. A loss that is not named here is held to its own result.
-double derivative_term(const AnyLoss& loss, double y, double t) {
-  const std::string_view name = Losses::name_of(loss);
-  if (name == "bce_with_logits") {
-    const double tail = 1 / (1 + std::exp(std::abs(y)));  // sigmoid(-|y|)
-    return std::max(tail, y >= 0 ? std::abs(1 - t) : std::abs(t));
-  }
-  if (name == "bce" && y > 0 && y < 1) return std::max(t / y, (1 - t) / (1 - y));
-  return 0;
-}
-
-/// For every element of the gradient: its largest term, and how much may be flushed to zero there.
-class GradientScale {
+/// What a gradient is multiplied by beside its derivative, and what may be flushed to zero.
+class Scale {
  public:
-  GradientScale(const LossProblem& p, const reference::LossOutput& expected)
-      : problem_(p), input_(reference_input(p)), row_(p.is_row()) {
-    divisor_ = p.reduction == Reduction::mean              ? expected.weight_sum
-               : p.reduction == Reduction::mean_over_batch ? static_cast<double>(p.rows())
-                                                           : 1;
-    if (row_) {
-      const auto options = std::visit([](const auto& l) { return reference_options(l); }, p.loss);
-      definition_ = reference::define(Losses::name_of(p.loss), options);
-    }
+  Scale(const LossProblem& p, const reference::LossOutput& expected)
+      : problem_(p), input_(reference_input(p)), expected_(expected), row_(p.is_row()) {
+    if (expected.divisor > 0) slope_ = 1 / expected.divisor;
+    if (definition_of(p).root) slope_ *= expected.value > 0 ? 0.5 / expected.value : 0;
+    const auto options = std::visit([](const auto& l) { return reference_options(l); }, p.loss);
+    const auto temperature = options.find("temperature");
+    if (temperature != options.end() && temperature->second < 1) heat_ = 1 / temperature->second;
   }
 
-  struct Scale {
-    double term, flushed;
-  };
-  /// For element (r, c), whose derivative is `expected`.
-  Scale at(std::int64_t r, std::int64_t c, double expected) {
-    const std::int64_t i = r * problem_.cols() + c;
-    const auto at = static_cast<std::size_t>(i);
-    if (!(divisor_ > 0)) return {0, 0};
-    const double factor = weight(r, i) * upstream(row_ ? r : i) / divisor_, size = std::abs(factor);
-    if (!row_) {
-      const double term = derivative_term(problem_.loss, input_.prediction[at], input_.target[at]);
-      return {size * std::max(term, kSmallestNormal), 0};
-    }
-    if (r != last_row_) read_row(r);
-    // Softmax: p_c sum(q) - q_c. The first term is 0 from p_c < e^-86 on, and where it would be denormal.
-    const double q = coefficients_.empty() ? 0 : coefficients_[static_cast<std::size_t>(c)];
-    const double of_p = std::abs(expected + factor * q), of_q = size * std::abs(q);
-    return {std::max({of_p, of_q, size * kSmallestNormal}), std::max(size * sum_ * kTail, kSmallestNormal)};
+  /// Of output i.
+  double at(std::int64_t i) const {
+    const auto& w = input_.weight;
+    const auto& u = input_.upstream;
+    const bool by_row = row_ || static_cast<std::int64_t>(w.size()) == problem_.rows();
+    const std::int64_t r = row_ ? i : i / std::max<std::int64_t>(problem_.cols(), 1);
+    const double weight = w.empty() ? 1 : w[static_cast<std::size_t>(by_row ? r : i)];
+    const double upstream = u.empty() ? 1 : u[u.size() > 1 ? static_cast<std::size_t>(i) : 0];
+    return std::abs(weight * upstream * slope_);
   }
-  /// What the value of row r may lose with the tail of its softmax.
-  double flushed_value(std::int64_t r) {
+  /// Of a gradient in row r: the first term of p_c sum(q) - q_c is 0 from p_c < e^-86 on, and where it would be
+  /// denormal.
+  double flushed(std::int64_t r) const {
     if (!row_) return 0;
-    if (r != last_row_) read_row(r);
-    return weight(r, r) * sum_ * kTail * static_cast<double>(problem_.cols());
+    const double tail = expected_.gradient_tails[static_cast<std::size_t>(r)] * heat_;
+    return tail > 0 ? std::max(tail * kTail, kSmallestNormal) : 0;
+  }
+  /// Of the value of output i.
+  double flushed_value(std::int64_t i) const {
+    if (!row_) return 0;
+    return expected_.value_tails[static_cast<std::size_t>(i)] * kTail * static_cast<double>(problem_.cols());
   }
 
  private:
-  double weight(std::int64_t r, std::int64_t i) const {
-    const auto& w = input_.weight;
-    if (w.empty()) return 1;
-    return w[static_cast<std::size_t>(row_ || static_cast<std::int64_t>(w.size()) == problem_.rows() ? r : i)];
-  }
-  double upstream(std::int64_t output) const {
-    const auto& u = input_.upstream;
-    return u.empty() ? 1 : u[u.size() > 1 ? static_cast<std::size_t>(output) : 0];
-  }
-  void read_row(std::int64_t r) {
-    last_row_ = r;
-    const auto label = input_.labels.empty() ? 0 : input_.labels[static_cast<std::size_t>(r)];
-    coefficients_ = label >= 0 && label < problem_.cols() ? definition_.coefficients(r, input_) : std::vector<double>();
-    sum_ = 0;
-    for (const double q : coefficients_) sum_ += std::abs(q);
-  }
-
   const LossProblem& problem_;
   reference::LossInput input_;
-  reference::Definition definition_;
+  const reference::LossOutput& expected_;
   bool row_;
-  double divisor_ = 1;
-  std::int64_t last_row_ = -1;
-  std::vector<double> coefficients_;
-  double sum_ = 0;
+  double slope_ = 0, heat_ = 1;
 };
 
-void compare_gradient(const LossProblem& p, const reference::LossOutput& expected, const LossSolution& got,
-                      Findings& findings) {
-  const std::vector<double> gradient = to_doubles(got.gradient);
+void compare_gradients(const LossProblem& p, const reference::LossOutput& expected, const LossSolution& got,
+                       Findings& findings) {
+  const Array* const gradients[] = {&got.gradient, &got.second_gradient, &got.third_gradient};
+  const std::vector<double>* const references[] = {&expected.gradient, &expected.second_gradient,
+                                                   &expected.third_gradient};
+  constexpr const char* kNames[] = {"", " by second", " by third"};
   const DType type = p.prediction.dtype();
-  GradientScale scales(p, expected);
+  const Scale scale(p, expected);
   // The divisor is a result of its own, judged as one; the gradient is judged by the divisor that it was given.
   const double sums = expected.weight_sum / got.report.weight_sum;
-  const double rescale = p.reduction == Reduction::mean && std::abs(sums - 1) < 1e-5 ? sums : 1;
+  const bool own = p.reduction == Reduction::mean && p.divisor == 0;
+  const double rescale = own && std::abs(sums - 1) < 1e-5 ? sums : 1;
   std::int64_t not_finite = 0;
-  for (std::int64_t r = 0; r < p.rows(); ++r) {
-    for (std::int64_t c = 0; c < p.cols(); ++c) {
-      const std::int64_t i = r * p.cols() + c;
-      const double g = gradient[static_cast<std::size_t>(i)];
-      const double e = expected.gradient[static_cast<std::size_t>(i)] * rescale;
+  for (std::size_t k = 0; k < 3; ++k) {
+    if (references[k]->empty()) continue;
+    const std::vector<double> gradient = to_doubles(*gradients[k]);
+    for (std::int64_t i = 0; i < p.rows() * p.cols(); ++i) {
+      const auto at = static_cast<std::size_t>(i);
+      const double g = gradient[at], e = (*references[k])[at] * rescale;
       not_finite += !std::isfinite(g);
       if (g == e) continue;
-      const auto scale = scales.at(r, c, e);
-      if (g == 0 && std::abs(e) <= scale.flushed) continue;
-      findings.gradient.see(error_in_ulp(type, g, e, scale.term), p.text, i);
+      const std::int64_t r = i / p.cols();
+      if (g == 0 && std::abs(e) <= scale.flushed(r)) continue;
+      const double least = scale.at(p.is_row() ? r : i) * kSmallestNormal;
+      const double term = std::max(expected.gradient_terms[k][at], least);
+      findings.gradient.see(error_in_ulp(type, g, e, term), p.text + kNames[k], i);
     }
   }
   const auto reported = static_cast<double>(got.report.nonfinite), counted = static_cast<double>(not_finite);
@@ -174,42 +142,53 @@ void compare(const LossProblem& p, const reference::LossOutput& expected, const 
     if (static_cast<double>(is) != static_cast<double>(should))
       findings.note(p.text, what, static_cast<double>(is), static_cast<double>(should));
   };
-  const auto near = [&](std::string_view what, double is, double should) {
-    findings.value.see(error_in_ulp(DType::f32, is, should), fmt::format("{}: {}", p.text, what));
+  const auto near = [&](std::string_view what, double is, double should, double term = 0) {
+    findings.value.see(error_in_ulp(DType::f32, is, should, term), fmt::format("{}: {}", p.text, what));
   };
-  near("value", r.value, expected.value);
+  near("value", r.value, expected.value, expected.magnitude);
   near("weight_sum", r.weight_sum, expected.weight_sum);
   equal("count", r.count, expected.count);
   equal("bad_labels", r.bad_labels, expected.bad_labels);
   equal("first_bad_row", r.first_bad_row, expected.first_bad_row);
+  equal("bad_weights", r.bad_weights, expected.bad_weights);
+  equal("first_bad_weight_row", r.first_bad_weight_row, expected.first_bad_weight_row);
   if (p.metrics.accuracy) equal("correct", r.correct, expected.accuracy_correct);
   if (p.metrics.top_k > 0) equal("top_k_correct", r.top_k_correct, expected.top_k_correct);
   if (p.metrics.errors) {
     near("abs_error_sum", r.abs_error_sum, expected.abs_error_sum);
     near("squared_error_sum", r.squared_error_sum, expected.squared_error_sum);
   }
+  if (p.metrics.targets) {
+    equal("target_shift", r.target_shift, expected.target_shift);
+    near("target_squared_sum", r.target_squared_sum, expected.target_squared_sum);
+    near("target_sum", r.target_sum, expected.target_sum,
+         std::sqrt(expected.target_squared_sum * static_cast<double>(expected.count)));
+  }
   equal("untouched gap", got.gap_kept, true);
   const auto values = got.values.as<float>();
-  GradientScale scales(p, expected);
+  const Scale scale(p, expected);
   for (std::size_t i = 0; i < expected.values.size(); ++i) {
     const double is = static_cast<double>(values[i]), should = expected.values[i];
     const auto output = static_cast<std::int64_t>(i);
     if (is == should) continue;
-    const double flushed = should < 1e-25 ? scales.flushed_value(output) : 0;
-    findings.value.see(std::abs(is - should) <= flushed ? 0 : error_in_ulp(DType::f32, is, should), p.text, output);
+    const double flushed = should < 1e-25 ? scale.flushed_value(output) : 0;
+    const double error = error_in_ulp(DType::f32, is, should, expected.value_terms[i]);
+    findings.value.see(std::abs(is - should) <= flushed ? 0 : error, p.text, output);
   }
-  compare_gradient(p, expected, got, findings);
+  compare_gradients(p, expected, got, findings);
 }
 
 std::string difference(const LossSolution& a, const LossSolution& b) {
-  // Twelve fields of eight bytes and a flag, then padding.
-  static_assert(offsetof(LossReport, rejected) == 12 * 8 && sizeof(LossReport) == 13 * 8);
+  // Seventeen fields of eight bytes and a flag, then padding.
+  static_assert(offsetof(LossReport, rejected) == 17 * 8 && sizeof(LossReport) == 18 * 8);
   if (std::bit_cast<std::uint64_t>(a.report.value) != std::bit_cast<std::uint64_t>(b.report.value))
     return fmt::format("value {} and {}", a.report.value, b.report.value);
   if (std::memcmp(&a.report, &b.report, offsetof(LossReport, rejected)) != 0 || a.report.rejected != b.report.rejected)
     return "report";
   if (!(a.values == b.values)) return "values";
   if (!(a.gradient == b.gradient)) return "gradient";
+  if (!(a.second_gradient == b.second_gradient)) return "gradient by second";
+  if (!(a.third_gradient == b.third_gradient)) return "gradient by third";
   return {};
 }
 

@@ -25,6 +25,11 @@ struct Worst {
 struct Findings {
   Worst value, gradient;
   std::string mismatch;
+  void add(const Findings& other) {
+    if (!(other.value.ulp <= value.ulp)) value = other.value;  // NaN passes on
+    if (!(other.gradient.ulp <= gradient.ulp)) gradient = other.gradient;
+    if (mismatch.empty()) mismatch = other.mismatch;
+  }
   void note(const std::string& text, std::string_view what, double got, double expected);
 };
 

@@ -5,6 +5,7 @@
 
 #include "fuselage/core/softmax.h"
 #include "fuselage/losses.h"
+#include "host/validate/derivative_rows.h"
 #include "host/validate/inputs.h"
 
 namespace fuselage {
@@ -58,6 +59,10 @@ template <class L>
 DerivativeCheck check(const L& loss) {
   if constexpr (loss::Pointwise<L>)
     return validate::check_pointwise(loss, Losses::to_string(loss));
+  else if constexpr (loss::PointwisePair<L>)
+    return validate::check_pair(loss, Losses::to_string(loss));
+  else if constexpr (loss::RowSums<L>)
+    return validate::check_rows(loss, Losses::to_string(loss));
   else
     return check_softmax(loss);
 }
@@ -67,7 +72,13 @@ DerivativeCheck check(const L& loss) {
 std::vector<DerivativeCheck> check_derivatives() {
   std::vector<DerivativeCheck> checks;
   Losses::for_each([&]<class L>() {
-    for (const L& loss : validate::with_each_field_changed(L{})) checks.push_back(check(loss));
+    for (const L& loss : validate::with_each_field_changed(L{})) {
+      // A frozen normaliser is no part of the derivative: it is not that of the value, and says so.
+      if constexpr (requires { loss.frozen; })
+        if (loss.frozen) continue;
+      if (!validate::valid(loss)) continue;
+      checks.push_back(check(loss));
+    }
   });
   return checks;
 }

@@ -1,4 +1,4 @@
-// Generated inputs: ordinary numbers, and in fixed places the ones that formulas stumble over.
+// Generated problems: which options, shapes and regimes stand together.
 #include "host/validate/inputs.h"
 
 #include <fmt/format.h>
@@ -7,45 +7,19 @@
 #include <limits>
 
 #include "fuselage/core/rng.h"
+#include "host/validate/numbers.h"
 
 namespace fuselage::validate {
 namespace {
-
-/// Uniform numbers for one problem; each array has its stream.
-class Noise {
- public:
-  Noise(std::uint64_t seed, std::uint32_t problem) : seed_(seed), problem_(problem) {}
-  double at(std::uint32_t array, std::int64_t i) const {
-    return uniform_double(
-        random_word64(seed_, static_cast<std::uint64_t>(i), stream_of(RandomUse::synthetic, array), problem_));
-  }
-  /// An array of make(u, i), rounded to `type`.
-  template <class F>
-  Array array(std::uint32_t stream, DType type, std::vector<std::int64_t> shape, F&& make) const {
-    Array exact(DType::f64, std::move(shape));
-    const auto elements = exact.as<double>();
-    for (std::int64_t i = 0; i < exact.size(); ++i) elements[static_cast<std::size_t>(i)] = make(at(stream, i), i);
-    return converted(exact, type);
-  }
-
- private:
-  std::uint64_t seed_;
-  std::uint32_t problem_;
-};
-
-enum Stream : std::uint32_t { kPrediction, kTarget, kWeight, kMask, kClassWeight, kUpstream, kLabel };
-
-struct Shape {
-  std::int64_t rows, cols;
-};
 
 /// Which of the options that all losses share a problem takes.
 struct Variant {
   const char* text;
   Reduction reduction = Reduction::mean;
   bool row_weight = false, element_weight = false, row_mask = false, element_mask = false, upstream = false;
-  bool class_weight = false, dense = false, bad_labels = false, gap = false, nan = false;
+  bool class_weight = false, dense = false, bad_labels = false, bad_weights = false, gap = false, nan = false;
   float scale = 1;
+  double divisor = 0;
 };
 
 constexpr Variant kPlain{.text = "mean"};
@@ -74,6 +48,12 @@ constexpr Variant kVariants[] = {
      .class_weight = true,
      .dense = true},
     {.text = "mean NaN", .nan = true},
+    {.text = "mean divisor", .divisor = 2.5},
+    {.text = "mean_over_outputs weight mask",
+     .reduction = Reduction::mean_over_outputs,
+     .row_weight = true,
+     .row_mask = true},
+    {.text = "mean bad weights", .row_weight = true, .bad_weights = true},
 };
 
 constexpr Shape kPointwiseShapes[] = {{0, 3},    {1, 1},    {7, 1},     {1, 4095}, {4096, 1},
@@ -83,96 +63,22 @@ constexpr Shape kRowShapes[] = {{0, 10},   {1, 1},    {5, 1},    {5, 2},    {301
                                 {3, 1000}, {1, 4095}, {2, 4096}, {1, 4097}, {1, 5000}, {4099, 3}};
 constexpr Shape kQuickRowShapes[] = {{0, 10}, {5, 1}, {61, 10}, {17, 33}, {2, 1000}};
 
-Decision decision_of(const AnyLoss& loss) {
-  return std::visit(
-      [](const auto& l) {
-        using L = std::remove_cvref_t<decltype(l)>;
-        if constexpr (loss::Pointwise<L>)
-          return L::decision;
-        else
-          return Decision::none;
-      },
-      loss);
+/// Weights that are none: negative, infinite, NaN.
+void add_bad_weights(Array& weight) {
+  constexpr float kBad[] = {-1, std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()};
+  const auto weights = weight.as<float>();
+  for (std::size_t i = 3; i < weights.size(); i += 20) weights[i] = kBad[i % 3];
 }
 
-double target_of(Decision decision, double u, std::int64_t i) {
-  if (decision == Decision::sign) return u < 0.5 ? -1 : 1;
-  if (decision == Decision::none) return 8 * (u - 0.5);
-  return i % 4 == 0 ? 0 : i % 4 == 1 ? 1 : u;
-}
-
-/// `target` is the element's target, or 0.
-double prediction_of(Decision decision, double u, std::int64_t i, double target) {
-  const double near_end = std::pow(u, 8), centred = u - 0.5;
-  switch (decision) {
-    case Decision::probability: return i % 16 == 3 ? near_end : i % 16 == 5 ? 1 - near_end : u;
-    case Decision::logit: return centred * (i % 16 == 3 ? 80 : i % 16 == 5 ? 300 : 8);
-    case Decision::sign: return centred * 4;
-    case Decision::none: break;
-  }
-  return i % 16 == 3 ? target : centred * (i % 16 == 5 ? 2000 : 8);
-}
-
-/// Rows of logits: moderate, wide, so wide that tails vanish, far from zero, all equal.
-double logit_of(double u, std::int64_t row) {
-  const double centred = u - 0.5;
-  switch (row % 8) {
-    case 1: return 80 * centred;
-    case 2: return 400 * centred;
-    case 3: return 1000 + 8 * centred;
-    case 4: return 3;
-    default: return 8 * centred;
-  }
-}
-
-void add_pointwise_data(LossProblem& p, const Noise& noise, DType type, Shape s) {
-  const Decision decision = decision_of(p.loss);
-  // The target goes through the prediction's type, so that predictions can be equal to it.
-  const Array target =
-      noise.array(kTarget, type, {s.rows, s.cols}, [&](double u, std::int64_t i) { return target_of(decision, u, i); });
-  const std::vector<double> t = to_doubles(target);
-  p.target = converted(target, DType::f32);
-  p.prediction = noise.array(kPrediction, type, {s.rows, s.cols}, [&](double u, std::int64_t i) {
-    return prediction_of(decision, u, i, t[static_cast<std::size_t>(i)]);
-  });
-}
-
-void add_row_data(LossProblem& p, const Noise& noise, DType type, Shape s, const Variant& v) {
-  const double width = static_cast<double>(s.cols);
-  p.prediction = noise.array(kPrediction, type, {s.rows, s.cols},
-                             [&](double u, std::int64_t i) { return logit_of(u, i / s.cols); });
-  if (v.dense) {
-    p.target =
-        noise.array(kTarget, DType::f32, {s.rows, s.cols}, [&](double u, std::int64_t) { return 2 * u / width; });
-    return;
-  }
-  Array labels(DType::i64, {s.rows});
-  const auto label = labels.as<std::int64_t>();
-  for (std::int64_t r = 0; r < s.rows; ++r)
-    label[static_cast<std::size_t>(r)] = static_cast<std::int64_t>(noise.at(kLabel, r) * width);
-  p.target = std::move(labels);
-}
-
-/// Spoils the third target, and every tenth from there: outside the classes, or NaN.
-void add_bad_labels(LossProblem& p) {
-  if (is_label(p.target.dtype())) {
-    const auto labels = p.target.as<std::int64_t>();
-    for (std::size_t i = 2; i < labels.size(); i += 10) labels[i] = i % 20 == 2 ? p.cols() : -1;
-  } else {
-    const auto targets = p.target.as<float>();
-    for (std::size_t i = 2; i < targets.size(); i += 10) targets[i] = std::numeric_limits<float>::quiet_NaN();
-  }
-}
-
-LossProblem make_problem(const AnyLoss& loss, DType type, Shape s, const Variant& v, const Noise& noise) {
+LossProblem make_problem(const AnyLoss& loss, DType type, Shape s, const Variant& v, const Noise& noise,
+                         Regime regime = Regime::ordinary) {
+  const InputTraits traits = input_traits(loss);
   LossProblem p;
   p.loss = loss;
   p.text = fmt::format("{} {} [{}, {}] {}", Losses::to_string(loss), name_of(type), s.rows, s.cols, v.text);
+  if (regime != Regime::ordinary) p.text += fmt::format(", {}", name_of(regime));
   const bool row = p.is_row();
-  if (row)
-    add_row_data(p, noise, type, s, v);
-  else
-    add_pointwise_data(p, noise, type, s);
+  add_data(p, noise, type, s, regime, v.dense);
   if (v.bad_labels) add_bad_labels(p);
   if (v.nan) {
     dispatch(type, [&]<class T>() {
@@ -193,8 +99,9 @@ LossProblem make_problem(const AnyLoss& loss, DType type, Shape s, const Variant
   };
   if (v.row_weight || v.element_weight)
     p.weight = noise.array(kWeight, DType::f32, v.row_weight ? of_rows : of_elements, weight);
+  if (v.bad_weights) add_bad_weights(*p.weight);
   if (v.row_mask || v.element_mask) p.mask = mask(v.row_mask ? of_rows : of_elements);
-  if (v.class_weight && row)
+  if (v.class_weight && row && traits.of_classes())
     p.class_weight = noise.array(kClassWeight, DType::f32, {s.cols}, [](double u, std::int64_t) { return 0.5 + u; });
   if (v.upstream) {
     const auto shape = v.reduction == Reduction::none ? of_elements : std::vector<std::int64_t>{1};
@@ -202,13 +109,39 @@ LossProblem make_problem(const AnyLoss& loss, DType type, Shape s, const Variant
   }
   p.reduction = v.reduction;
   p.scale = v.scale;
+  p.divisor = v.divisor;
   p.row_gap = v.gap ? 3 : 0;
-  p.metrics = {row || decision_of(loss) != Decision::none, row ? 3 : 0, !row};
+  p.metrics.accuracy = traits.decides;
+  p.metrics.top_k = row && traits.decides ? 3 : 0;
+  p.metrics.errors = p.metrics.targets = !row;
   return p;
 }
 
-/// Row losses without a difference between rows and elements, or the other way round, need not see a variant twice.
-bool concerns(const Variant& v, bool row) { return row || !(v.class_weight || v.dense) || v.bad_labels; }
+/// Whether a loss sees something else in a variant than in another one.
+bool concerns(const Variant& v, const AnyLoss& loss) {
+  const InputTraits traits = input_traits(loss);
+  const bool row = !traits.elementwise;
+  if (v.dense && (!row || traits.row_target != RowTarget::classes)) return false;
+  if (v.class_weight && !(row && traits.of_classes()) && !v.bad_labels) return false;
+  return v.reduction != Reduction::none || !std::visit([]<class L>(const L&) { return loss::takes_root<L>(); }, loss);
+}
+
+/// Every regime but the ordinary one, with labels and with coefficients where there are both.
+void for_each_regime(const AnyLoss& loss, DType type, bool quick, const Noise& noise,
+                     const std::function<void(const LossProblem&)>& f) {
+  const InputTraits traits = input_traits(loss);
+  for (const Regime regime : kRegimes) {
+    if (regime == Regime::ordinary || !validate::concerns(regime, traits)) continue;
+    Shape s{traits.elementwise ? 241 : 61, traits.elementwise ? 17 : 40};
+    if (regime == Regime::one_class) s = {61, 1};
+    if (regime == Regime::many_classes) s = {2, quick ? 20000 : 1 << 20};
+    for (const Variant& v : kVariants) {
+      const bool none = v.text == std::string_view("none"), dense = v.text == std::string_view("mean dense");
+      if ((none || dense) && concerns(v, loss)) f(make_problem(loss, type, s, v, noise, regime));
+    }
+    if (!concerns(kVariants[6], loss)) f(make_problem(loss, type, s, kPlain, noise, regime));
+  }
+}
 
 }  // namespace
 
@@ -220,7 +153,8 @@ void for_each_problem(const AnyLoss& entry, DType type, bool quick, std::uint64_
   std::vector<AnyLoss> settings;
   std::visit(
       [&](const auto& l) {
-        for (const auto& changed : with_each_field_changed(l)) settings.push_back(changed);
+        for (const auto& changed : with_each_field_changed(l))
+          if (valid(changed)) settings.push_back(changed);
       },
       entry);
   const auto shapes =
@@ -230,14 +164,30 @@ void for_each_problem(const AnyLoss& entry, DType type, bool quick, std::uint64_
   for (const AnyLoss& loss : settings) {
     for (const Shape& s : shapes) {
       for (const Variant& v : kVariants) {
-        const bool costly = s.cols >= 1000 && row;  // the reference's dual numbers take C^2 time
+        const bool costly = s.cols >= 1000 && row;  // and tells the settings apart no better
         const bool everything = &v == &kVariants[1], defaults = &loss == &settings.front();
-        if (!concerns(v, row) || (costly && !everything && !(defaults && &v == &kVariants[0]))) continue;
+        if (!concerns(v, loss) || (costly && !everything && !(defaults && &v == &kVariants[0]))) continue;
         if (costly && s.cols > 1000 && !defaults) continue;
         f(make_problem(loss, type, s, v, Noise(seed, ++number)));
       }
     }
   }
+  for_each_regime(settings.front(), type, quick, Noise(seed, ++number), f);
+}
+
+std::optional<LossProblem> plain(const LossProblem& problem) {
+  const auto says = [&](const char* word) { return problem.text.find(word) != std::string::npos; };
+  const bool options = problem.weight || problem.mask || problem.class_weight || problem.upstream ||
+                       problem.divisor != 0 || problem.scale != 1 || says("bad") || says("NaN");
+  const std::string_view name = Losses::name_of(problem.loss);
+  const bool dense = name == "softmax_cross_entropy" && says("mean dense");  // others take labels alone elsewhere
+  const bool asked = problem.reduction == Reduction::none || dense;
+  const bool defaults = Losses::to_string(problem.loss) == name;
+  if (options || !asked || !defaults || problem.rows() == 0 || definition_of(problem).root) return {};
+  LossProblem result = problem;
+  result.reduction = Reduction::none;
+  result.metrics = {};
+  return result;
 }
 
 void for_each_problem(const AnyOptimizer& entry, DType type, bool quick, std::uint64_t seed,

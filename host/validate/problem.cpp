@@ -64,56 +64,98 @@ Optional output_input(Backend& backend, const std::optional<Array>& a, const Los
   return optional_input(backend, a, p.rows(), for_rows ? 1 : p.cols());
 }
 
+/// A prediction on the device with gaps after its rows, and memory for its gradient. Nothing where there is none.
+struct Matrix {
+  std::vector<unsigned char> image;
+  Buffer memory, own_gradient;
+  ConstView input;
+  View gradient;
+
+  Matrix(Backend& backend, const Array* a, const LossProblem& p, bool has_gradient)
+      : image(a ? spread(*a, a->shape().size() > 1 ? p.row_gap : 0) : std::vector<unsigned char>()),
+        memory(upload(backend, image.data(), static_cast<std::int64_t>(image.size()))),
+        own_gradient(blank(backend, p.in_place ? 0 : image.size())) {
+    if (!a) return;
+    // A constant of each row has neither gaps nor a gradient.
+    const bool of_rows = a->shape().size() == 1;
+    const std::int64_t cols = of_rows ? 1 : a->row_size(), pitch = of_rows ? 1 : cols + p.row_gap;
+    input = ConstView(memory.data(), a->dtype(), a->rows(), cols, pitch);
+    void* const to = p.in_place ? memory.data() : own_gradient.data();
+    if (has_gradient) gradient = View(to, a->dtype(), a->rows(), cols, pitch);
+  }
+  /// The gradient, once the device has it; `kept` turns false where a gap was written to.
+  Array fetch(Backend& backend, DType type, const LossProblem& p, bool& kept) {
+    Array result(type, p.prediction.shape());
+    download(backend, image.data(), gradient.data, static_cast<std::int64_t>(image.size()));
+    backend.synchronize();
+    kept &= gather(image, p.row_gap, result);
+    return result;
+  }
+
+ private:
+  static Buffer blank(Backend& backend, std::size_t bytes) {
+    const std::vector<unsigned char> gaps(bytes, kGapByte);
+    return upload(backend, gaps.data(), static_cast<std::int64_t>(bytes));
+  }
+};
+
 std::vector<double> doubles_of(const std::optional<Array>& a) { return a ? to_doubles(*a) : std::vector<double>(); }
 
 }  // namespace
 
-bool LossProblem::is_row() const {
-  return std::visit([](const auto& l) { return loss::Row<std::remove_cvref_t<decltype(l)>>; }, loss);
-}
+bool LossProblem::is_row() const { return !traits_of(loss).elementwise; }
 
 LossSolution solve(Backend& backend, const LossProblem& p) {
-  const std::int64_t rows = p.rows(), cols = p.cols(), pitch = cols + p.row_gap;
+  const std::int64_t rows = p.rows(), cols = p.cols();
   const DType type = p.prediction.dtype();
-  std::vector<unsigned char> image = spread(p.prediction, p.row_gap);
-  const auto bytes = static_cast<std::int64_t>(image.size());
-  const Buffer prediction = upload(backend, image.data(), bytes);
-  const std::vector<unsigned char> blank(p.in_place ? 0 : image.size(), kGapByte);
-  const Buffer own_gradient = upload(backend, blank.data(), static_cast<std::int64_t>(blank.size()));
+  const reference::Definition definition = definition_of(p);
+  const int gradients = definition.gradients;
+  Matrix prediction(backend, &p.prediction, p, true),
+      second(backend, p.second ? &*p.second : nullptr, p, gradients > 1),
+      third(backend, p.third ? &*p.third : nullptr, p, gradients > 2);
   const Buffer target = upload(backend, p.target.data(), p.target.bytes());
-  const bool labels = is_label(p.target.dtype());
   const Optional weight = output_input(backend, p.weight, p), mask = output_input(backend, p.mask, p);
   const Optional class_weight = optional_input(backend, p.class_weight, 1, cols);
   const bool one_upstream = p.upstream && p.reduction != Reduction::none;
   const Optional upstream = one_upstream ? optional_input(backend, p.upstream, 1, 1)
                                          : optional_input(backend, p.upstream, rows, p.is_row() ? 1 : cols);
-  LossSolution result{{}, Array(type, p.prediction.shape()), Array(DType::f32, {p.outputs()})};
+  LossSolution result;
+  result.values = Array(DType::f32, {p.outputs()});
   const Buffer values(backend, static_cast<std::size_t>(std::max<std::int64_t>(result.values.bytes(), 1)));
   const Buffer report(backend, sizeof(LossReport));
 
-  void* const gradient = p.in_place ? prediction.data() : own_gradient.data();
   LossBatch batch;
-  batch.prediction = ConstView(prediction.data(), type, rows, cols, pitch);
-  batch.target = labels ? ConstView(target.data(), p.target.dtype(), rows, 1, 1)
-                        : ConstView(target.data(), p.target.dtype(), rows, cols, cols);
+  batch.prediction = prediction.input;
+  batch.second = second.input;
+  batch.third = third.input;
+  const reference::RowKind kind = definition.traits.target;
+  if (!p.is_row() || kind != reference::RowKind::none) {
+    const bool of_rows = is_label(p.target.dtype()) || (p.is_row() && kind == reference::RowKind::single);
+    const std::int64_t width = of_rows ? 1 : cols;
+    batch.target = ConstView(target.data(), p.target.dtype(), rows, width, width);
+  }
   batch.weight = weight.view;
   batch.mask = mask.view;
   batch.class_weight = class_weight.view;
   batch.upstream = upstream.view;
-  batch.gradient = View(gradient, type, rows, cols, pitch);
+  batch.gradient = prediction.gradient;
+  batch.second_gradient = second.gradient;
+  batch.third_gradient = third.gradient;
   const std::int64_t value_cols = p.is_row() ? 1 : cols;
   if (!p.without_values) batch.values = View(values.data(), DType::f32, rows, value_cols, value_cols);
   batch.reduction = p.reduction;
   batch.bad_labels = p.bad_labels;
   batch.scale = p.scale;
+  batch.divisor = p.divisor;
   batch.metrics = p.metrics;
   backend.loss(p.loss, batch, report.as<LossReport>());
 
   download(backend, &result.report, report.data(), sizeof result.report);
-  download(backend, image.data(), gradient, bytes);
   if (!p.without_values) download(backend, result.values.data(), values.data(), result.values.bytes());
+  result.gradient = prediction.fetch(backend, type, p, result.gap_kept);
+  if (gradients > 1) result.second_gradient = second.fetch(backend, type, p, result.gap_kept);
+  if (gradients > 2) result.third_gradient = third.fetch(backend, type, p, result.gap_kept);
   backend.synchronize();
-  result.gap_kept = gather(image, p.row_gap, result.gradient);
   return result;
 }
 
@@ -122,20 +164,29 @@ reference::LossInput reference_input(const LossProblem& p) {
   in.rows = p.rows();
   in.cols = p.cols();
   in.prediction = to_doubles(p.prediction);
-  if (is_label(p.target.dtype())) {
+  in.second = doubles_of(p.second);
+  in.third = doubles_of(p.third);
+  const reference::RowKind kind = definition_of(p).traits.target;
+  if (is_label(p.target.dtype()) && kind != reference::RowKind::single) {
     const Array labels = converted(p.target, DType::i64);
     in.labels.assign(labels.as<std::int64_t>().begin(), labels.as<std::int64_t>().end());
-  } else {
+  } else if (!p.is_row() || kind != reference::RowKind::none) {
     in.target = to_doubles(p.target);
   }
   in.weight = doubles_of(p.weight);
   for (const double m : doubles_of(p.mask)) in.mask.push_back(m != 0);
   in.class_weight = doubles_of(p.class_weight);
   in.reduction = std::string(name_of(p.reduction));
+  in.divisor = p.divisor;
   in.upstream = doubles_of(p.upstream);
   if (in.upstream.empty() && p.scale != 1) in.upstream = {1.0};
   for (double& u : in.upstream) u *= p.scale;
   return in;
+}
+
+reference::Definition definition_of(const LossProblem& p) {
+  const auto options = std::visit([](const auto& l) { return reference_options(l); }, p.loss);
+  return reference::define(Losses::name_of(p.loss), options);
 }
 
 reference::LossOutput solve_by_reference(const LossProblem& p) {

@@ -10,6 +10,8 @@
 
 #include "fuselage/array.h"
 #include "fuselage/backend.h"
+#include "fuselage/validate.h"
+#include "host/reference/definition.h"
 #include "host/reference/reference.h"
 
 namespace fuselage::validate {
@@ -17,16 +19,19 @@ namespace fuselage::validate {
 /// Everything that LossBatch borrows, owned. Shapes and meanings as there.
 struct LossProblem {
   std::string text;  ///< names it in messages
+  Regime regime = Regime::ordinary;
   AnyLoss loss;
   Array prediction;  ///< [rows, cols], fp32, bf16 or fp16; fp64 for the reference alone
-  Array target;      ///< [rows, cols] fp32 (fp64 for the reference), or [rows] labels
+  Array target;      ///< [rows, cols] or [rows] fp32 (fp64 for the reference), or [rows] labels; or empty
+  std::optional<Array> second, third;  ///< as prediction, or [rows] fp32 (a constant of each row)
   std::optional<Array> weight, mask, class_weight, upstream;
   Reduction reduction = Reduction::mean;
   BadLabels bad_labels = BadLabels::ignore;
   float scale = 1;
+  double divisor = 0;
   MetricRequest metrics;
-  std::int64_t row_gap = 0;     ///< unused elements after each row of prediction and gradient on the device
-  bool in_place = false;        ///< the gradient takes the prediction's memory
+  std::int64_t row_gap = 0;     ///< unused elements after each row of predictions and gradients on the device
+  bool in_place = false;        ///< gradients take the memory of what they are by
   bool without_values = false;  ///< only the report and the gradient
 
   std::int64_t rows() const { return prediction.rows(); }
@@ -38,9 +43,10 @@ struct LossProblem {
 
 struct LossSolution {
   LossReport report;
-  Array gradient;        ///< prediction's type and shape
-  Array values;          ///< fp32, one for each output
-  bool gap_kept = true;  ///< what stands between the rows was not touched
+  Array gradient;                         ///< prediction's type and shape
+  Array second_gradient, third_gradient;  ///< likewise; empty where there is none
+  Array values;                           ///< fp32, one for each output
+  bool gap_kept = true;                   ///< what stands between the rows was not touched
 };
 
 /// Runs the problem on a backend and waits for it.
@@ -48,6 +54,7 @@ LossSolution solve(Backend& backend, const LossProblem& problem);
 
 /// The same question to the reference; `scale` enters through its upstream gradient.
 reference::LossInput reference_input(const LossProblem& problem);
+reference::Definition definition_of(const LossProblem& problem);
 reference::LossOutput solve_by_reference(const LossProblem& problem);
 
 /// One update for each entry of `gradients`, in order.
@@ -86,7 +93,7 @@ reference::Options reference_options(const T& value, std::string_view without = 
     using V = typename std::remove_cvref_t<decltype(field)>::value_type;
     if (field.name == without) return;
     const V& v = value.*field.member;
-    if constexpr (std::is_same_v<V, std::optional<std::int64_t>>) {
+    if constexpr (detail::is_optional<V>) {
       if (v) options[std::string(field.name)] = static_cast<double>(*v);
     } else {
       options[std::string(field.name)] = static_cast<double>(v);

@@ -8,6 +8,7 @@
 
 #include "host/validate/compare.h"
 #include "host/validate/inputs.h"
+#include "host/validate/peer_errors.h"
 
 namespace fuselage {
 namespace validate {
@@ -79,19 +80,54 @@ std::vector<Solver> solvers_for(std::string_view device) {
   return solvers;
 }
 
+/// Whether anything is stored of PyTorch.
+bool is_compared(const ValidationRow& row) {
+  return std::any_of(std::begin(kTorchErrors), std::end(kTorchErrors),
+                     [&](const PeerErrors& peer) { return peer.loss == row.name && peer.dtype == row.dtype; });
+}
+
+/// What is stored of PyTorch.
+void add_peer(ValidationRow& row, Regime regime) {
+  RegimeErrors& errors = row.regimes[static_cast<std::size_t>(regime)];
+  for (const PeerErrors& peer : kTorchErrors) {
+    if (peer.loss != row.name || peer.dtype != row.dtype || peer.regime != regime) continue;
+    errors.torch_value_ulp = peer.value_ulp;
+    errors.torch_gradient_ulp = peer.gradient_ulp;
+  }
+}
+
 ValidationRow check_loss(const AnyLoss& entry, DType type, const std::vector<Solver>& solvers, bool quick,
                          std::uint64_t seed) {
   ValidationRow row{"loss", std::string(Losses::name_of(entry)), type};
   row.budget = loss_budget(row.name, type);
-  Findings findings;
+  std::array<Findings, std::size(kRegimes)> regimes, alone;
+  std::array<bool, std::size(kRegimes)> is_plain{};
   for_each_problem(entry, type, quick, seed, [&](const LossProblem& problem) {
+    Findings& findings = regimes[static_cast<std::size_t>(problem.regime)];
+    ++row.regimes[static_cast<std::size_t>(problem.regime)].cases;
     const reference::LossOutput expected = solve_by_reference(problem);
     const LossSolution first = solve_by_all(
         problem, solvers, [](const Solver& s, const LossProblem& p) { return s.loss(p); },
         [&](const LossSolution& got) { compare(problem, expected, got, findings); }, row);
     if (row.cases % 3 == 1) check_memory_variants(problem, first, solvers, row);
+    if (const auto p = plain(problem); p && is_compared(row)) {
+      const auto regime = static_cast<std::size_t>(problem.regime);
+      compare(*p, solve_by_reference(*p), solvers.front().loss(*p), alone[regime]);
+      is_plain[regime] = true;
+    }
   });
-  add_findings(row, findings);
+  Findings worst;
+  for (std::size_t i = 0; i < regimes.size(); ++i) {
+    row.regimes[i].value_ulp = regimes[i].value.ulp;
+    row.regimes[i].gradient_ulp = regimes[i].gradient.ulp;
+    if (is_plain[i]) {
+      row.regimes[i].plain_value_ulp = alone[i].value.ulp;
+      row.regimes[i].plain_gradient_ulp = alone[i].gradient.ulp;
+      add_peer(row, kRegimes[i]);
+    }
+    worst.add(regimes[i]);
+  }
+  add_findings(row, worst);
   return row;
 }
 
@@ -117,13 +153,16 @@ constexpr double kCommonUlp = 4, kNarrowUlp = 1;
 
 }  // namespace
 
-// The common budget. fp32: a result is a handful of operations that each round to half an ulp, and sums of at most 24
+// The common budget of fp32: a result is a handful of operations that each round to half an ulp, and sums of at most 24
 // roundings that mostly cancel. bf16 and fp16: the rounding to storage, and an fp32 error that may tip it over.
 ErrorBudget loss_budget(std::string_view loss, DType type) {
-  const double gradient = type == DType::f32 ? kCommonUlp : kNarrowUlp;
-  if (loss == "softmax_cross_entropy" && type == DType::f32)
-    return {kCommonUlp, 16, "sum(q) of a short row is up to 32 fp32 additions in a row"};
-  return {kCommonUlp, gradient, {}};
+  ErrorBudget found{kCommonUlp, kCommonUlp, {}};
+  Losses::for_each([&]<class L>() {
+    constexpr Budget budget = loss::budget_of<L>();
+    if (L::name == loss) found = {budget.value, budget.gradient, budget.reason};
+  });
+  if (type != DType::f32) found.gradient = kNarrowUlp;
+  return found;
 }
 ErrorBudget optimizer_budget(std::string_view, DType type) {
   return {kCommonUlp, type == DType::f32 ? kCommonUlp : kNarrowUlp, {}};
