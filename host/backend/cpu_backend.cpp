@@ -10,6 +10,8 @@
 
 #include "fuselage/core/partition.h"
 #include "host/backend/cpu/combination.h"
+#include "host/backend/cpu/episodes.h"
+#include "host/backend/cpu/groups.h"
 #include "host/backend/cpu/loss_runner.h"
 #include "host/backend/cpu/products.h"
 #include "host/backend/cpu/vector_targets.h"
@@ -42,7 +44,8 @@ class CpuEvent final : public Event {
 
 class CpuBackend final : public Backend {
  public:
-  CpuBackend(int threads, const Target& target) : threads_(threads), target_(target), losses_(threads, target) {}
+  CpuBackend(int threads, const Target& target)
+      : threads_(threads), target_(target), losses_(threads, target), groups_(threads) {}
 
   std::string_view device() const override { return "cpu"; }
   std::string description() const override {
@@ -139,6 +142,20 @@ class CpuBackend final : public Backend {
     *report = losses_.run(loss, batch);
   }
 
+  void run_penalty(const AnyPenalty& penalty, const GroupBatch& batch, LossReport* report) override {
+    *report = groups_.run(penalty, batch);
+  }
+  void run_group_sums(const GroupMeasure& measure, const GroupBatch& batch, GroupSums* sums,
+                      LossReport* report) override {
+    const LossReport found = groups_.measure(measure, batch, sums);
+    if (report) *report = found;
+  }
+  void run_join(LossReport* to, const LossReport* from) override { join_report(*to, *from); }
+  void run_episodes(const Episodes& episodes, bool advantages, EpisodesReport* report) override {
+    const EpisodesReport found = cpu::run_episodes(episodes, advantages, threads_);
+    if (report) *report = found;
+  }
+
   std::unique_ptr<ParameterSet> run_bind(std::span<const Parameter> parameters, int) override {
     return std::make_unique<CpuParameters>(parameters);
   }
@@ -199,6 +216,7 @@ class CpuBackend final : public Backend {
   int threads_;
   const Target& target_;
   cpu::LossRunner losses_;
+  cpu::GroupRunner groups_;
   std::vector<float> column_sums_;
 };
 

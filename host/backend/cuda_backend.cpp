@@ -224,6 +224,26 @@ class CudaBackend final : public Backend {
     void* memory = scratch(kernels::loss_scratch(loss, batch));
     kernels::loss(loss, batch, report, {counters_.data(), memory}, compute_.get());
   }
+  void run_penalty(const AnyPenalty& penalty, const GroupBatch& batch, LossReport* report) override {
+    use_device();
+    void* memory = scratch(kernels::penalty_scratch(penalty, batch));
+    kernels::penalty(penalty, batch, report, memory, compute_.get());
+  }
+  void run_group_sums(const GroupMeasure& measure, const GroupBatch& batch, GroupSums* sums,
+                      LossReport* report) override {
+    use_device();
+    void* memory = scratch(kernels::group_sums_scratch(measure, batch));
+    kernels::group_sums(measure, batch, sums, report, memory, compute_.get());
+  }
+  void run_join(LossReport* to, const LossReport* from) override {
+    use_device();
+    kernels::join(to, from, compute_.get());
+  }
+  void run_episodes(const Episodes& episodes, bool advantages, EpisodesReport* report) override {
+    use_device();
+    void* memory = report ? scratch(kernels::episodes_scratch(episodes)) : nullptr;
+    kernels::episodes(episodes, advantages, report, memory, compute_.get());
+  }
   std::unique_ptr<ParameterSet> run_bind(std::span<const Parameter> parameters, int) override {
     use_device();
     return std::make_unique<CudaParameters>(parameters);

@@ -3,8 +3,11 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
+#include <utility>
 
 #include "fuselage/loss_pass.h"
+#include "host/backend/cpu/row_sums_pass.h"
 #include "host/backend/cpu/softmax_long.h"
 #include "host/backend/cpu/staging.h"
 #include "host/backend/cpu/workers.h"
@@ -19,14 +22,25 @@ constexpr std::int64_t kChunksPerTask = 4;
 
 bool stores_past_caches(const LossBatch& b) {
   const std::int64_t bytes = b.gradient.size() * static_cast<std::int64_t>(size_of(b.gradient.dtype));
-  return b.gradient && b.gradient.data != b.prediction.data && bytes > kCachedBytes;
+  const bool in_place = b.gradient.data == b.prediction.data || (b.second && b.second_gradient.data == b.second.data);
+  return b.gradient && !in_place && bytes > kCachedBytes;
 }
 
-/// Whether the fast path of pointwise.h applies.
+/// What the sums of the targets' spread are about.
+float target_shift(const LossBatch& b) {
+  const float first = real_at(b.target, 0, 0);
+  return std::isfinite(first) ? first : 0.0f;
+}
+
+/// Whether nothing but its own formula tells one output from another.
 bool is_plain(const LossBatch& b) {
-  return !b.weight && !b.mask && b.prediction.packed() && b.target.packed() && b.target.dtype == b.prediction.dtype &&
-         (!b.gradient || b.gradient.packed()) && (!b.values || b.values.packed()) &&
-         !(b.reduction == Reduction::none && b.upstream && b.upstream.size() > 1);
+  return !b.weight && !b.mask && !(b.reduction == Reduction::none && b.upstream && b.upstream.size() > 1);
+}
+
+/// What is wrong with row r: its sequence's length, or its label.
+double bad_label(const LossBatch& b, std::int64_t r) {
+  if (step_at(b, r).bad) return static_cast<double>(label_at(b.lengths, r / (b.prediction.rows / b.lengths.rows)));
+  return is_label(b.target.dtype) ? static_cast<double>(label_at(b.target, r)) : __builtin_nan("");
 }
 
 float shared_upstream(const LossBatch& b) {
@@ -41,7 +55,12 @@ void add(const Counts& block, Counts& sum) {
   sum.nonfinite += block.nonfinite;
   sum.correct += block.correct;
   sum.top_k += block.top_k;
-  if (block.first_bad >= 0 && (sum.first_bad < 0 || block.first_bad < sum.first_bad)) sum.first_bad = block.first_bad;
+  sum.bad_weights += block.bad_weights;
+  const auto keep_least = [](std::int64_t mine, std::int64_t& least) {
+    if (mine >= 0 && (least < 0 || mine < least)) least = mine;
+  };
+  keep_least(block.first_bad, sum.first_bad);
+  keep_least(block.first_bad_weight, sum.first_bad_weight);
 }
 
 /// The canonical sum of the first n parts; long sequences leave their chunk sums in the chunks' first elements.
@@ -60,57 +79,100 @@ double sum_of(std::vector<double>& parts, std::int64_t n, int threads) {
 LossReport LossRunner::run(const AnyLoss& any, const LossBatch& batch) {
   if (batch.prediction.size() == 0) return {};
   counts_.assign(static_cast<std::size_t>(threads_), {});
-  LossReport report = std::visit(
+  return std::visit(
       [&](const auto& loss) {
-        if constexpr (loss::Pointwise<std::remove_cvref_t<decltype(loss)>>)
-          return run_pointwise(&loss, target_.pointwise[any.index()], batch);
+        if constexpr (loss::Elementwise<std::remove_cvref_t<decltype(loss)>>)
+          return run_pointwise(&loss, target_.tiles[any.index()], traits_of(any), batch);
+        else if constexpr (loss::RowSums<std::remove_cvref_t<decltype(loss)>>)
+          return run_rows(loss, target_.row[any.index()], batch);
         else
           return run_softmax(loss, batch);
       },
       any);
-  finish_report(report, batch.reduction, batch.prediction.rows, batch.bad_labels);
-  return report;
 }
 
-LossReport LossRunner::run_pointwise(const void* loss, const PointwiseFn (&by_type)[kTypes], const LossBatch& b) {
-  const std::int64_t n = b.prediction.size(), chunks = chunks_of(n);
-  const auto size = static_cast<std::size_t>(chunks);
-  value_.resize(std::max(value_.size(), size));
-  abs_error_.resize(std::max(abs_error_.size(), size));
-  squared_error_.resize(std::max(squared_error_.size(), size));
-  const bool weighed = needs_weight_sum(b, false);
-  const double weight_sum = weighed ? pointwise_weight_sum(b) : static_cast<double>(n);
-  const PointwisePass pass{&b,
-                           is_plain(b),
-                           stores_past_caches(b),
-                           gradient_scale(b.reduction, weight_sum, b.prediction.rows, b.scale, shared_upstream(b)),
-                           value_.data(),
-                           abs_error_.data(),
-                           squared_error_.data()};
-  const PointwiseFn run = by_type[static_cast<int>(b.prediction.dtype)];
-  parallel_blocks(threads_, chunks, kChunksPerTask, [&](std::int64_t first, std::int64_t last, int worker) {
-    Counts counts;
-    run(loss, pass, first, last, counts);
-    add(counts, counts_[static_cast<std::size_t>(worker)]);
-  });
+Counts LossRunner::run_chunks(PointwiseFn fn, const PointwisePass& pass) {
+  counts_.assign(static_cast<std::size_t>(threads_), {});
+  parallel_blocks(threads_, chunks_of(pass.batch->prediction.size()), kChunksPerTask,
+                  [&](std::int64_t first, std::int64_t last, int worker) {
+                    Counts counts;
+                    fn(pass, first, last, counts);
+                    add(counts, counts_[static_cast<std::size_t>(worker)]);
+                  });
   if (pass.streaming) std::atomic_thread_fence(std::memory_order_seq_cst);
+  return total();
+}
 
-  const Counts all = total();
+LossReport LossRunner::run_pointwise(const void* loss, const TileFns& tiles, const LossTraits& traits,
+                                     const LossBatch& b) {
+  const std::int64_t n = b.prediction.size(), rows = b.prediction.rows, chunks = chunks_of(n);
+  const auto sums = [&](bool measured, std::vector<double>& parts) {
+    if (measured) parts.resize(std::max(parts.size(), static_cast<std::size_t>(chunks)));
+    return parts.data();
+  };
+  const MetricRequest& metrics = b.metrics;
+  const float shift = metrics.targets ? target_shift(b) : 0.0f;
+  PointwisePass pass{&b,
+                     tiles,
+                     loss,
+                     traits.target_domain,
+                     is_plain(b),
+                     stores_past_caches(b),
+                     1,
+                     shift,
+                     sums(true, value_),
+                     sums(metrics.errors, abs_error_),
+                     sums(metrics.errors, squared_error_),
+                     sums(metrics.targets, spread_),
+                     sums(metrics.targets, spread_squared_)};
+  const auto sum = [&](std::vector<double>& parts) { return sum_of(parts, chunks, threads_); };
+  const bool weighed = needs_weight_sum(b, false);
+  double weight_sum = static_cast<double>(n);
+  Counts weights;
+  if (weighed) {
+    weights = run_chunks(target_.weights, pass);
+    weight_sum = sum(value_);
+  }
+  const double divisor = divisor_of(b.reduction, b.divisor, weight_sum, rows, n);
+  pass.scale = gradient_scale(divisor, b.scale, shared_upstream(b));
+  if (traits.root && b.gradient) {
+    LossBatch values_alone = b;
+    values_alone.gradient = values_alone.values = {};
+    values_alone.metrics = {};
+    PointwisePass first = pass;
+    first.batch = &values_alone;
+    const Counts counted = run_chunks(target_.pointwise, first);
+    // The divisor of the report: without a weight pass, outputs that are bad do not count in it.
+    const double count = weighed ? weight_sum : static_cast<double>(counted.count);
+    const double under = divisor_of(b.reduction, b.divisor, count, rows, n);
+    pass.scale = root_scale(pass.scale, under > 0 ? sum(value_) / under : 0.0);
+  }
+  const Counts all = run_chunks(target_.pointwise, pass);
+
   LossReport report;
-  report.value_sum = sum_of(value_, chunks, threads_);
+  report.value_sum = sum(value_);
   report.count = all.count;
   report.weight_sum = weighed ? weight_sum : static_cast<double>(all.count);
   report.bad_labels = all.bad;
   if (all.first_bad >= 0) {
     report.first_bad_row = all.first_bad / b.prediction.cols;
-    report.first_bad_label = __builtin_nan("");
+    report.first_bad_label = real_at(b.target, report.first_bad_row, all.first_bad % b.prediction.cols);
   }
-  report.nonfinite = b.gradient ? all.nonfinite : 0;
+  report.bad_weights = weights.bad_weights;
+  if (weights.first_bad_weight >= 0) report.first_bad_weight_row = weights.first_bad_weight / b.prediction.cols;
+  report.nonfinite = b.gradient || b.second_gradient ? all.nonfinite : 0;
   report.correct = all.correct;
-  if (b.metrics.errors) {
-    report.abs_error_sum = sum_of(abs_error_, chunks, threads_);
-    report.squared_error_sum = sum_of(squared_error_, chunks, threads_);
+  if (metrics.errors) {
+    report.abs_error_sum = sum(abs_error_);
+    report.squared_error_sum = sum(squared_error_);
   }
+  if (metrics.targets) {
+    report.target_shift = shift;
+    report.target_sum = sum(spread_);
+    report.target_squared_sum = sum(spread_squared_);
+  }
+  finish_report(report, b.reduction, divisor_of(b.reduction, b.divisor, report.weight_sum, rows, n), b.bad_labels,
+                traits.root);
   return report;
 }
 
@@ -124,14 +186,36 @@ LossReport LossRunner::run_softmax(const loss::SoftmaxCrossEntropy& loss, const 
       class_weight_[static_cast<std::size_t>(c)] = *address<float>(b.class_weight, 0, c);
     class_weight = class_weight_.data();
   }
-  const bool plain_rows = is_label(b.target.dtype) && !b.weight && !b.mask && !b.class_weight && !loss.ignore_index &&
+  const bool plain_rows = is_label(b.target.dtype) && !b.weight && !b.mask && !b.lengths && !b.class_weight &&
+                          !loss.ignore_index &&
                           !(b.reduction == Reduction::none && b.upstream && b.upstream.size() > 1);
-  SoftmaxPass pass{&b,           loss.label_smoothing, loss.ignore_index.has_value(), loss.ignore_index.value_or(0),
-                   class_weight, plain_rows,           stores_past_caches(b),         1,
+  const SoftmaxShape shape(loss.temperature, loss.softcap);
+  const bool coefficients = !is_label(b.target.dtype) || loss.label_smoothing > 0;
+  SoftmaxPass pass{&b,
+                   loss.label_smoothing,
+                   static_cast<float>(loss.z_loss),
+                   shape,
+                   softmax_form(coefficients, loss.z_loss, shape),
+                   loss.ignore_index.has_value(),
+                   loss.ignore_index.value_or(0),
+                   class_weight,
+                   plain_rows,
+                   b.metrics.ranks(),
+                   stores_past_caches(b),
+                   1,
                    value_.data()};
   const bool weighed = needs_weight_sum(b, pass.has_ignore_index);
-  const double weight_sum = weighed ? row_weight_sum(pass) : static_cast<double>(rows);
-  pass.scale = gradient_scale(b.reduction, weight_sum, rows, b.scale, shared_upstream(b));
+  LossReport report;
+  const bool dense = !is_label(b.target.dtype);
+  const auto weight_of = [&](std::int64_t r) {
+    const RowInputs in = row_inputs(pass, r);
+    const bool counts = in.counts && !(dense && has_nan(b.target, r));
+    return std::pair(counts ? static_cast<double>(in.weight) * static_cast<double>(in.label_class_weight) : 0.0,
+                     in.bad_weight);
+  };
+  const double weight_sum = weighed ? weigh_rows(b, class_weight, report, weight_of) : static_cast<double>(rows);
+  pass.scale = gradient_scale(divisor_of(b.reduction, b.divisor, weight_sum, rows, rows), shape.scale_of(b.scale),
+                              shared_upstream(b));
 
   const SoftmaxFn run = target_.softmax[static_cast<int>(b.prediction.dtype)];
   const std::int64_t grain = std::max<std::int64_t>(1, 32768 / std::max<std::int64_t>(cols, 1)) + 15;
@@ -147,54 +231,126 @@ LossReport LossRunner::run_softmax(const loss::SoftmaxCrossEntropy& loss, const 
   if (pass.streaming) std::atomic_thread_fence(std::memory_order_seq_cst);
 
   const Counts all = total();
-  LossReport report;
   report.value_sum = sum_of(value_, rows, threads_);
   report.count = all.count;
   report.weight_sum = weighed ? weight_sum : static_cast<double>(all.count);
   report.bad_labels = all.bad;
   report.first_bad_row = all.first_bad;
-  if (all.first_bad >= 0)
-    report.first_bad_label =
-        is_label(b.target.dtype) ? static_cast<double>(label_at(b.target, all.first_bad)) : __builtin_nan("");
+  if (all.first_bad >= 0) report.first_bad_label = bad_label(b, all.first_bad);
   report.nonfinite = all.nonfinite;
   report.correct = all.correct;
   report.top_k_correct = all.top_k;
+  finish_report(report, b.reduction, divisor_of(b.reduction, b.divisor, report.weight_sum, rows, rows), b.bad_labels,
+                false);
   return report;
 }
 
-double LossRunner::pointwise_weight_sum(const LossBatch& b) {
-  const std::int64_t n = b.prediction.size(), cols = b.prediction.cols, chunks = chunks_of(n);
-  parallel_blocks(threads_, chunks, kChunksPerTask, [&](std::int64_t first, std::int64_t last, int) {
-    for (std::int64_t chunk = first; chunk < last; ++chunk) {
-      float lane[kLanes] = {};
-      std::int64_t r = chunk * kChunk / cols, c = chunk * kChunk % cols;
-      for (int i = 0; i < chunk_length(n, chunk); ++i) {
-        const float t = real_at(b.target, r, c);
-        if (kept_at(b.mask, r, c) && t == t) lane[i % kLanes] += weight_at(b.weight, r, c);
-        if (++c == cols) c = 0, ++r;
-      }
-      value_[static_cast<std::size_t>(chunk)] = static_cast<double>(add_lanes(lane));
-    }
-  });
-  return sum_of(value_, chunks, threads_);
+template <class L>
+LossReport LossRunner::run_rows(const L& loss, RowSumsFn run, const LossBatch& b) {
+  constexpr RowShape shape = L::row;
+  RowSumsPass pass{};
+  pass.batch = &b;
+  pass.loss = &loss;
+  pass.run = run;
+  pass.target = shape.target;
+  pass.domain = target_domain<L>();
+  pass.inputs = shape.row_second ? 1 : loss::inputs_of<L>().count();
+  pass.row_second = shape.row_second;
+  pass.has_ignore_index = has_ignore_index(loss);
+  if constexpr (requires { loss.ignore_index; }) pass.ignore_index = loss.ignore_index.value_or(0);
+  return run_row_pass(pass);
 }
 
-double LossRunner::row_weight_sum(const SoftmaxPass& pass) {
+LossReport LossRunner::run_row_pass(RowSumsPass& pass) {
   const LossBatch& b = *pass.batch;
-  const bool dense = !is_label(b.target.dtype);
-  parallel_blocks(threads_, b.prediction.rows, 4096, [&](std::int64_t first, std::int64_t last, int) {
+  const std::int64_t rows = b.prediction.rows, cols = b.prediction.cols;
+  LossReport report;
+  value_.resize(std::max(value_.size(), static_cast<std::size_t>(rows)));
+  pass.value = value_.data();
+  if (b.class_weight) {
+    class_weight_.assign(static_cast<std::size_t>(ceil_div(cols, kLanes) * kLanes), 0.0f);
+    for (std::int64_t c = 0; c < cols; ++c)
+      class_weight_[static_cast<std::size_t>(c)] = *address<float>(b.class_weight, 0, c);
+    pass.class_weight = class_weight_.data();
+  }
+  const bool weighed = needs_weight_sum(b, pass.has_ignore_index);
+  const auto weight_of = [&](std::int64_t r) {
+    const RowState row = row_state(pass, r);
+    return std::pair(row.counts ? static_cast<double>(row.weight) * row.facts.label_weight : 0.0, row.bad_weight);
+  };
+  const double weight_sum = weighed ? weigh_rows(b, pass.class_weight, report, weight_of) : static_cast<double>(rows);
+  pass.scale = gradient_scale(divisor_of(b.reduction, b.divisor, weight_sum, rows, rows), b.scale, shared_upstream(b));
+
+  rows_.resize(static_cast<std::size_t>(threads_));
+  for (int worker = 0; worker < threads_; ++worker) {  // memory is had before the threads start
+    const RowSumsScratch scratch = row_pass_scratch(worker, cols);
+    std::fill_n(scratch.t, cols, 0.0f);
+    std::fill_n(scratch.most, ceil_div(cols, kLanes) * kLanes, 0.0f);
+  }
+  parallel_blocks(threads_, rows, std::max<std::int64_t>(1, 32768 / cols),
+                  [&](std::int64_t first, std::int64_t last, int worker) {
+                    Counts counts;
+                    target_.rows(pass, first, last, row_pass_scratch(worker, cols), counts);
+                    add(counts, counts_[static_cast<std::size_t>(worker)]);
+                  });
+
+  const Counts all = total();
+  report.value_sum = sum_of(value_, rows, threads_);
+  report.count = all.count;
+  report.weight_sum = weighed ? weight_sum : static_cast<double>(all.count);
+  report.bad_labels = all.bad;
+  report.first_bad_row = all.first_bad;
+  if (all.first_bad >= 0) report.first_bad_label = row_state(pass, all.first_bad).bad;
+  report.nonfinite = all.nonfinite;
+  report.correct = all.correct;
+  report.top_k_correct = all.top_k;
+  finish_report(report, b.reduction, divisor_of(b.reduction, b.divisor, report.weight_sum, rows, rows), b.bad_labels,
+                false);
+  return report;
+}
+
+/// The sum of the rows' weights, `row(r)` saying what row r weighs (0 where it does not count) and whether its weight
+/// is bad. A bad class weight of dense targets counts once, as row 0.
+template <class Row>
+double LossRunner::weigh_rows(const LossBatch& b, const float* class_weight, LossReport& report, const Row& row) {
+  counts_.assign(static_cast<std::size_t>(threads_), {});
+  parallel_blocks(threads_, b.prediction.rows, 4096, [&](std::int64_t first, std::int64_t last, int worker) {
+    Counts counts;
     for (std::int64_t r = first; r < last; ++r) {
-      const RowInputs in = row_inputs(pass, r);
-      bool counts = in.counts;
-      for (std::int64_t c = 0; dense && counts && c < b.prediction.cols; ++c) {
-        const float t = real_at(b.target, r, c);
-        counts = t == t;
-      }
-      value_[static_cast<std::size_t>(r)] =
-          counts ? static_cast<double>(in.weight) * static_cast<double>(in.label_class_weight) : 0.0;
+      const auto [weight, bad] = row(r);
+      value_[static_cast<std::size_t>(r)] = weight;
+      if (bad && counts.bad_weights++ == 0) counts.first_bad_weight = r;
     }
+    add(counts, counts_[static_cast<std::size_t>(worker)]);
   });
+  const Counts all = total();
+  counts_.assign(static_cast<std::size_t>(threads_), {});
+  report.bad_weights = all.bad_weights;
+  report.first_bad_weight_row = all.first_bad_weight;
+  const bool bad_class = class_weight && !is_label(b.target.dtype) &&
+                         !std::all_of(class_weight, class_weight + b.prediction.cols, is_weight<float>);
+  if (bad_class) {
+    ++report.bad_weights;
+    report.first_bad_weight_row = 0;
+  }
   return sum_of(value_, b.prediction.rows, threads_);
+}
+
+RowSumsScratch LossRunner::row_pass_scratch(int worker, std::int64_t cols) {
+  auto& floats = rows_[static_cast<std::size_t>(worker)];
+  constexpr std::size_t kArrays = 2 * kRowInputs + 2, kLine = 64 / sizeof(float);
+  const auto length = static_cast<std::size_t>(ceil_div(cols, kLanes) * kLanes);
+  if (floats.size() < kArrays * length + kLine) floats.resize(kArrays * length + kLine);
+  const auto start = reinterpret_cast<std::uintptr_t>(floats.data()) / sizeof(float);
+  float* next = floats.data() + (kLine - start % kLine) % kLine;
+  RowSumsScratch scratch{};
+  for (int i = 0; i < kRowInputs; ++i) {
+    scratch.x[i] = next, next += length;
+    scratch.g[i] = next, next += length;
+  }
+  scratch.t = next, next += length;
+  scratch.most = next;
+  return scratch;
 }
 
 RowScratch LossRunner::scratch_of(int worker, std::int64_t cols) {

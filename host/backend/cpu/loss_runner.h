@@ -18,16 +18,22 @@ class LossRunner {
   LossReport run(const AnyLoss& loss, const LossBatch& batch);
 
  private:
-  LossReport run_pointwise(const void* loss, const PointwiseFn (&by_type)[kTypes], const LossBatch& batch);
+  LossReport run_pointwise(const void* loss, const TileFns& tiles, const LossTraits& traits, const LossBatch& batch);
   LossReport run_softmax(const loss::SoftmaxCrossEntropy& loss, const LossBatch& batch);
-  double pointwise_weight_sum(const LossBatch& batch);
-  double row_weight_sum(const SoftmaxPass& pass);
+  /// Runs `fn` over all chunks of a pass, and adds up what it counts.
+  Counts run_chunks(PointwiseFn fn, const PointwisePass& pass);
+  template <class L>
+  LossReport run_rows(const L& loss, RowSumsFn run, const LossBatch& batch);
+  LossReport run_row_pass(RowSumsPass& pass);
+  template <class Row>
+  double weigh_rows(const LossBatch& batch, const float* class_weight, LossReport& report, const Row& row);
+  RowSumsScratch row_pass_scratch(int worker, std::int64_t cols);
   RowScratch scratch_of(int worker, std::int64_t cols);
   Counts total() const;
 
   int threads_;
   const Target& target_;
-  std::vector<double> value_, abs_error_, squared_error_;
+  std::vector<double> value_, abs_error_, squared_error_, spread_, spread_squared_;
   std::vector<float> class_weight_;
   struct alignas(128) WorkerCounts : Counts {};
   std::vector<WorkerCounts> counts_;

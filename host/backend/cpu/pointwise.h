@@ -1,172 +1,214 @@
-// The driver of pointwise losses: value, gradient, metrics and counts of a run of chunks, in one pass.
+// The driver of pointwise losses: brings tiles of 256 floats to the loss's tile function and its gradients back to
+// where they belong, whatever their types and strides are. Nothing here depends on the loss.
 #pragma once
 
 #include "fuselage/loss_pass.h"
-#include "host/backend/cpu/simd_portable.h"
+#include "host/backend/cpu/planes.h"
 #include "host/backend/cpu/staging.h"
 #include "host/backend/cpu/target.h"
+#include "host/backend/cpu/tile_loss.h"
 
 namespace fuselage::cpu {
 
-/// 256 elements gathered into packed floats, for tails, strides, weights and mixed types. `keep` is 1 or 0, and the
-/// elements past the end are not kept.
-struct Tile {
-  alignas(64) float y[kLanes], t[kLanes], w[kLanes], factor[kLanes], keep[kLanes], value[kLanes], gradient[kLanes];
+/// Copies for what is not packed, or not a whole tile. An array that stays 1 stands for an input that is not
+/// given.
+struct TileBuffer {
+  alignas(64) float y[kLanes], z[kLanes], t[kLanes], w[kLanes], keep[kLanes], up[kLanes], value[kLanes],
+      gradient[kLanes], second[kLanes];
 };
 
-/// The lane sums of a chunk.
+/// What all tiles of a pass have alike.
+struct PointwisePlanes {
+  InputPlane y, z, t, w, keep, up;
+  OutputPlane value, gradient, second;
+  bool direct;  ///< predictions, targets and what is written are packed
+  bool stream;
+
+  FUSELAGE_HD explicit PointwisePlanes(const PointwisePass& pass) {
+    const LossBatch& b = *pass.batch;
+    const std::int64_t cols = b.prediction.cols;
+    y = InputPlane(b.prediction, cols);
+    z = InputPlane(b.second, cols);
+    t = InputPlane(b.target, cols);
+    w = InputPlane(b.weight, cols);
+    keep = InputPlane(b.mask, cols);
+    if (b.reduction == Reduction::none && b.upstream.rows * b.upstream.cols > 1) up = InputPlane(b.upstream, cols);
+    value = OutputPlane(b.values, cols);
+    gradient = OutputPlane(b.gradient, cols);
+    second = OutputPlane(b.second_gradient, cols);
+    direct = y.packed && z.packed_or_absent() && t.packed && value.packed_or_absent() && gradient.packed_or_absent() &&
+             second.packed_or_absent();
+    const auto streams = [](const OutputPlane& p) {
+      return !p.data || (p.packed && reinterpret_cast<std::uintptr_t>(p.data) % 64 == 0);
+    };
+    stream = pass.streaming && streams(gradient) && streams(second);
+  }
+};
+
+/// n elements of a plane from `first` on: in place where that is possible, and else copied to `copy`, with zeros behind
+/// them; `copy` as it is where there is no plane.
 template <class V>
-struct LaneSums {
-  static constexpr int kVectors = kLanes / Simd<V>::kWidth;
-  V value[kVectors], abs_error[kVectors], squared_error[kVectors];
-};
+TileArray<const void> tile_of(const InputPlane& p, std::int64_t first, int n, float* copy) {
+  if (p.data && n == kLanes && p.there(first).data) return p.there(first);
+  if (p.data) {
+    read_tile<V>(p, first, n, copy);
+    for (int i = n; i < kLanes; ++i) copy[i] = 0;
+  }
+  return {copy, DType::f32};
+}
+/// The same for planes of fp32 or u8.
+template <class V>
+const float* floats_of(const InputPlane& p, std::int64_t first, int n, float* copy) {
+  return static_cast<const float*>(tile_of<V>(p, first, n, copy).data);
+}
+/// Where a tile function shall write n elements of a plane from `first` on.
+FUSELAGE_HD TileArray<void> place_of(const OutputPlane& p, std::int64_t first, int n, float* copy) {
+  if (!p.data) return {nullptr, DType::f32};
+  const TileArray<void> there = p.there(first);
+  return n == kLanes && there.data ? there : TileArray<void>{copy, DType::f32};
+}
 
-/// Gathers `n` elements from index `first` on.
-FUSELAGE_HD void gather_tile(const PointwisePass& pass, std::int64_t first, int n, Tile& tile) {
+/// Weights, mask and upstream gradients of a tile, for general functions.
+template <class V>
+FUSELAGE_HD void set_weights(const PointwisePlanes& planes, std::int64_t first, int n, TileBuffer& buffer,
+                             TileInputs& in) {
+  in.w = floats_of<V>(planes.w, first, n, buffer.w);
+  in.keep = floats_of<V>(planes.keep, first, n, buffer.keep);
+  in.up = floats_of<V>(planes.up, first, n, buffer.up);
+  if (!planes.keep.data)
+    for (int i = n; i < kLanes; ++i) buffer.keep[i] = 0;
+}
+
+/// The function for arrays of these types; null where it is the general one.
+FUSELAGE_HD TileFn plain_function(const PointwisePass& pass, const TileInputs& in, const TileOutputs& out) {
+  if (!pass.plain || in.t.type != in.y.type || (out.gradient.data && out.gradient.type != in.y.type)) return nullptr;
+  if (in.y.type == DType::f32) return pass.tiles.plain_f32;
+  return in.y.type == DType::bf16 ? pass.tiles.plain_bf16 : nullptr;
+}
+
+/// A tile of n elements, by way of copies where it must be.
+template <class V>
+void run_tile(const PointwisePass& pass, const PointwisePlanes& planes, TileInputs in, std::int64_t first, int n,
+              TileBuffer& buffer, TileSums& sums) {
+  in.n = kLanes;
+  in.y = tile_of<V>(planes.y, first, n, buffer.y);
+  in.z = tile_of<V>(planes.z, first, n, buffer.z);
+  in.t = tile_of<V>(planes.t, first, n, buffer.t);
+  const TileArray<void> value = place_of(planes.value, first, n, buffer.value);
+  const TileOutputs out{static_cast<float*>(value.data), place_of(planes.gradient, first, n, buffer.gradient),
+                        place_of(planes.second, first, n, buffer.second), planes.stream && n == kLanes};
+  const TileFn plain = n == kLanes ? plain_function(pass, in, out) : nullptr;
+  if (!plain) set_weights<V>(planes, first, n, buffer, in);
+  (plain ? plain : pass.tiles.general)(pass.loss, in, out, sums);
+  if (value.data == buffer.value) write_tile<V>(buffer.value, first, n, planes.value);
+  if (out.gradient.data == buffer.gradient) write_tile<V>(buffer.gradient, first, n, planes.gradient);
+  if (out.second.data == buffer.second) write_tile<V>(buffer.second, first, n, planes.second);
+}
+
+/// The first element of [first, first + n) that the mask keeps and whose target is bad; or, for kWeights, whose target
+/// is good and whose weight is bad.
+template <bool kWeights>
+FUSELAGE_HD std::int64_t find_bad(const PointwisePass& pass, std::int64_t first, std::int64_t n) {
   const LossBatch& b = *pass.batch;
-  const std::int64_t cols = b.prediction.cols;
-  std::int64_t r = first / cols, c = first % cols;
-  const bool each_upstream = b.reduction == Reduction::none && b.upstream.data && b.upstream.rows * b.upstream.cols > 1;
-  for (int i = 0; i < n; ++i) {
-    const bool kept = kept_at(b.mask, r, c);
-    tile.y[i] = real_at(b.prediction, r, c);
-    tile.t[i] = real_at(b.target, r, c);
-    tile.w[i] = weight_at(b.weight, r, c);
-    tile.keep[i] = kept ? 1.0f : 0.0f;
-    const float factor = tile.w[i] * pass.scale;
-    tile.factor[i] = each_upstream ? factor * *address<float>(b.upstream, r, b.upstream.cols > 1 ? c : 0) : factor;
-    if (++c == cols) c = 0, ++r;
-  }
-  for (int i = n; i < kLanes; ++i) tile.y[i] = tile.t[i] = tile.w[i] = tile.factor[i] = tile.keep[i] = 0;
-}
-
-/// Writes a tile's values and gradient where they belong.
-template <class T>
-FUSELAGE_HD void scatter_tile(const LossBatch& b, std::int64_t first, int n, const Tile& tile) {
-  const std::int64_t cols = b.prediction.cols;
-  std::int64_t r = first / cols, c = first % cols;
-  for (int i = 0; i < n; ++i) {
-    if (b.gradient.data) *address<T>(b.gradient, r, c) = from_float<T>(tile.gradient[i]);
-    if (b.values.data) *address<float>(b.values, r, c) = tile.value[i];
-    if (++c == cols) c = 0, ++r;
-  }
-}
-
-/// One vector of elements: adds to lane sums `j` and to the counts, and gives back value and gradient.
-template <class T, bool kMetrics, class V, class L, class M>
-FUSELAGE_HD Contribution<V> add_vector(const L& loss, V y, V t, M kept, V w, V factor, int j, LaneSums<V>& sums,
-                                       Counts& counts) {
-  const auto good = t == t, keep = kept & good;
-  const Contribution<V> out = contribution(loss, y, t, keep, w, factor);
-  sums.value[j] = sums.value[j] + out.value;
-  counts.count += count(keep);
-  counts.bad += count(kept & !good);
-  counts.nonfinite += count(!(abs(out.gradient) < V(finite_limit<T>())));
-  if constexpr (kMetrics) {
-    sums.abs_error[j] = sums.abs_error[j] + out.abs_error;
-    sums.squared_error[j] = sums.squared_error[j] + out.squared_error;
-    if constexpr (L::decision != Decision::none) counts.correct += count(keep & decides_right<L>(y, t));
-  }
-  return out;
-}
-
-/// 256 elements that follow each other in memory, nothing left out but NaN targets.
-template <class V, class L, class T, bool kMetrics, bool kStream>
-FUSELAGE_HD void plain_tile(const L& loss, const PointwisePass& pass, std::int64_t first, LaneSums<V>& sums,
-                            Counts& counts) {
-  using S = Simd<V>;
-  const LossBatch& b = *pass.batch;
-  const T* y = static_cast<const T*>(b.prediction.data) + first;
-  const T* t = static_cast<const T*>(b.target.data) + first;
-  T* g = b.gradient.data ? static_cast<T*>(b.gradient.data) + first : nullptr;
-  float* value = b.values.data ? static_cast<float*>(b.values.data) + first : nullptr;
-  const V w = V(1), factor = V(pass.scale);
-  constexpr int kAhead = 1024 / sizeof(T);  // hides the page walks of 4 KB pages behind arithmetic
-  for (int j = 0; j < LaneSums<V>::kVectors; ++j) {
-    const int i = j * S::kWidth;
-    if (i * sizeof(T) % 64 == 0) {
-      __builtin_prefetch(y + i + kAhead, 0, 3);
-      __builtin_prefetch(t + i + kAhead, 0, 3);
-    }
-    const V target = S::load(t + i);
-    const auto all = V(0) == V(0);
-    const auto out = add_vector<T, kMetrics>(loss, S::load(y + i), target, all, w, factor, j, sums, counts);
-    if (g) {
-      if constexpr (kStream)
-        stream(out.gradient, g + i);
-      else
-        store(out.gradient, g + i);
-    }
-    if (value) store(out.value, value + i);
-  }
-}
-
-template <class V, class L, class T, bool kMetrics>
-FUSELAGE_HD void gathered_tile(const L& loss, const PointwisePass& pass, std::int64_t first, int n, LaneSums<V>& sums,
-                               Counts& counts) {
-  using S = Simd<V>;
-  Tile tile;
-  gather_tile(pass, first, n, tile);
-  for (int j = 0; j < LaneSums<V>::kVectors; ++j) {
-    const int i = j * S::kWidth;
-    const auto kept = S::load(tile.keep + i) > V(0);
-    const auto out = add_vector<T, kMetrics>(loss, S::load(tile.y + i), S::load(tile.t + i), kept, S::load(tile.w + i),
-                                             S::load(tile.factor + i), j, sums, counts);
-    store(out.value, tile.value + i);
-    store(out.gradient, tile.gradient + i);
-  }
-  scatter_tile<T>(*pass.batch, first, n, tile);
-}
-
-/// The first bad element of [first, first + n), which has one.
-FUSELAGE_HD std::int64_t find_bad(const LossBatch& b, std::int64_t first, std::int64_t n) {
   for (std::int64_t i = first; i < first + n; ++i) {
     const std::int64_t r = i / b.prediction.cols, c = i % b.prediction.cols;
-    const float t = real_at(b.target, r, c);
-    if (t != t && kept_at(b.mask, r, c)) return i;
+    if (!kept_at(b.mask, r, c)) continue;
+    const bool good = in_domain(pass.domain, real_at(b.target, r, c));
+    if (kWeights ? good && !is_weight(weight_at(b.weight, r, c)) : !good) return i;
   }
   return -1;
 }
 
-template <class V, class L, class T, bool kMetrics>
-void pointwise_run(const L& loss, const PointwisePass& pass, std::int64_t first_chunk, std::int64_t last_chunk,
-                   Counts& counts) {
-  const std::int64_t n = pass.batch->prediction.rows * pass.batch->prediction.cols;
-  const bool aligned = reinterpret_cast<std::uintptr_t>(pass.batch->gradient.data) % 64 == 0;
+/// The canonical sum of the lanes.
+template <class V>
+FUSELAGE_HD double chunk_sum(const float (&lane)[kLanes]) {
+  constexpr int kWidth = Simd<V>::kWidth;
+  V part[kLanes / kWidth];
+  for (int j = 0; j < kLanes / kWidth; ++j) part[j] = Simd<V>::load(lane + j * kWidth);
+  return static_cast<double>(Simd<V>::add(part));
+}
+
+/// Chunks [first_chunk, last_chunk) of a loss pass.
+template <class V>
+void pointwise_chunks(const PointwisePass& pass, std::int64_t first_chunk, std::int64_t last_chunk, Counts& counts) {
+  const LossBatch& b = *pass.batch;
+  const std::int64_t n = b.prediction.rows * b.prediction.cols;
+  const PointwisePlanes planes(pass);
+  TileBuffer buffer;
+  for (int i = 0; i < kLanes; ++i) buffer.w[i] = buffer.keep[i] = buffer.up[i] = 1, buffer.z[i] = 0;
+  TileInputs in{};
+  in.scale = pass.scale;
+  in.limit = finite_limit(b.prediction.dtype);
+  in.errors = b.metrics.errors;
+  in.accuracy = b.metrics.accuracy || b.metrics.errors;
+  in.targets = b.metrics.targets;
+  in.shift = pass.shift;
   for (std::int64_t c = first_chunk; c < last_chunk; ++c) {
-    LaneSums<V> sums;
-    for (int j = 0; j < LaneSums<V>::kVectors; ++j) sums.value[j] = sums.abs_error[j] = sums.squared_error[j] = V(0);
+    TileSums sums;
+    for (int i = 0; i < kLanes; ++i)
+      sums.value[i] = sums.abs_error[i] = sums.squared_error[i] = sums.target[i] = sums.target_squared[i] = 0;
+    sums.count = sums.bad = sums.nonfinite = sums.correct = 0;
     const std::int64_t begin = c * kChunk;
     const int length = chunk_length(n, c);
-    const std::int64_t bad_before = counts.bad;
     int i = 0;
-    if (pass.plain && pass.streaming && aligned)
-      for (; i + kLanes <= length; i += kLanes)
-        plain_tile<V, L, T, kMetrics, true>(loss, pass, begin + i, sums, counts);
-    else if (pass.plain)
-      for (; i + kLanes <= length; i += kLanes)
-        plain_tile<V, L, T, kMetrics, false>(loss, pass, begin + i, sums, counts);
+    if (planes.direct && length >= kLanes) {
+      in.n = length / kLanes * kLanes;
+      in.y = planes.y.there(begin);
+      in.t = planes.t.there(begin);
+      const TileOutputs out{static_cast<float*>(planes.value.there(begin).data), planes.gradient.there(begin),
+                            planes.second.there(begin), planes.stream};
+      if (const TileFn plain = plain_function(pass, in, out)) plain(pass.loss, in, out, sums), i = in.n;
+    }
     for (; i < length; i += kLanes)
-      gathered_tile<V, L, T, kMetrics>(loss, pass, begin + i, length - i < kLanes ? length - i : kLanes, sums, counts);
-    if (counts.bad > bad_before && counts.first_bad < 0) counts.first_bad = find_bad(*pass.batch, begin, length);
-    pass.value[c] = Simd<V>::add(sums.value);
-    if constexpr (kMetrics) {
-      pass.abs_error[c] = Simd<V>::add(sums.abs_error);
-      pass.squared_error[c] = Simd<V>::add(sums.squared_error);
+      run_tile<V>(pass, planes, in, begin + i, length - i < kLanes ? length - i : kLanes, buffer, sums);
+    counts.count += sums.count;
+    counts.bad += sums.bad;
+    counts.nonfinite += sums.nonfinite;
+    counts.correct += sums.correct;
+    if (sums.bad > 0 && counts.first_bad < 0) counts.first_bad = find_bad<false>(pass, begin, length);
+    pass.value[c] = chunk_sum<V>(sums.value);
+    if (in.errors) {
+      pass.abs_error[c] = chunk_sum<V>(sums.abs_error);
+      pass.squared_error[c] = chunk_sum<V>(sums.squared_error);
+    }
+    if (in.targets) {
+      pass.target[c] = chunk_sum<V>(sums.target);
+      pass.target_squared[c] = chunk_sum<V>(sums.target_squared);
     }
   }
 }
 
-/// Chunks [first_chunk, last_chunk) of the pass with the loss that `loss` points to.
-template <class V, class L, class T>
-void pointwise_chunks(const void* loss, const PointwisePass& pass, std::int64_t first_chunk, std::int64_t last_chunk,
-                      Counts& counts) {
-  const MetricRequest& m = pass.batch->metrics;
-  const L l = *static_cast<const L*>(loss);
-  if (m.accuracy || m.errors)
-    pointwise_run<V, L, T, true>(l, pass, first_chunk, last_chunk, counts);
-  else
-    pointwise_run<V, L, T, false>(l, pass, first_chunk, last_chunk, counts);
+/// Chunks of the weight pass: the sums of the weights that count, in the lanes of their elements. Counts bad weights.
+template <class V>
+void weight_chunks(const PointwisePass& pass, std::int64_t first_chunk, std::int64_t last_chunk, Counts& counts) {
+  using S = Simd<V>;
+  const LossBatch& b = *pass.batch;
+  const std::int64_t n = b.prediction.rows * b.prediction.cols;
+  const PointwisePlanes planes(pass);
+  TileBuffer buffer;
+  TileInputs in{};
+  for (int i = 0; i < kLanes; ++i) buffer.w[i] = buffer.keep[i] = buffer.up[i] = 1;
+  for (std::int64_t c = first_chunk; c < last_chunk; ++c) {
+    const std::int64_t begin = c * kChunk;
+    const int length = chunk_length(n, c);
+    alignas(64) float sum[kLanes] = {};
+    std::int64_t bad = 0;
+    for (int i = 0; i < length; i += kLanes) {
+      const int m = length - i < kLanes ? length - i : kLanes;
+      const TileArray<const void> t = tile_of<V>(planes.t, begin + i, m, buffer.t);
+      set_weights<V>(planes, begin + i, m, buffer, in);
+      for (int k = 0; k < kLanes; k += S::kWidth) {
+        const V target = load_from<V>(t, k);
+        const V w = S::load(in.w + k);
+        const auto good = (S::load(in.keep + k) > V(0)) & in_domain(pass.domain, target), valid = is_weight(w);
+        bad += count(good & !valid);
+        store_raw(S::load(sum + k) + select(good & valid, w, V(0)), sum + k);
+      }
+    }
+    counts.bad_weights += bad;
+    if (bad > 0 && counts.first_bad_weight < 0) counts.first_bad_weight = find_bad<true>(pass, begin, length);
+    pass.value[c] = chunk_sum<V>(sum);
+  }
 }
 
 }  // namespace fuselage::cpu

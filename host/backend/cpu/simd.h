@@ -111,6 +111,9 @@ FUSELAGE_HD void store(Vec x, f16* p) {
   hn::StoreU(hn::DemoteTo(Float16Tag(), detail::one_nan(x).raw), Float16Tag(), reinterpret_cast<hwy::float16_t*>(p));
 }
 
+/// As store, but NaN keeps its bits.
+FUSELAGE_HD void store_raw(Vec x, float* p) { hn::StoreU(x.raw, FloatTag(), p); }
+
 /// Stores past the caches: for results that are larger than they are and are not read again at once.
 FUSELAGE_HD void stream(Vec x, float* p) { hn::Stream(detail::one_nan(x).raw, FloatTag(), p); }
 FUSELAGE_HD void stream(Vec x, bf16* p) {

@@ -16,6 +16,8 @@ template <class T>
 FUSELAGE_HD void store(float x, T* p) {
   *p = from_float<T>(x);
 }
+/// As store, but NaN keeps its bits.
+FUSELAGE_HD void store_raw(float x, float* p) { *p = x; }
 template <class T>
 FUSELAGE_HD void stream(float x, T* p) {
   *p = from_float<T>(x);
@@ -28,6 +30,7 @@ struct Simd<float> {
   FUSELAGE_HD static float load(const T* p) {
     return to_float(*p);
   }
+  FUSELAGE_HD static float load(const std::uint8_t* p) { return static_cast<float>(*p); }
   /// Elements p[0], p[stride] ...
   template <class T>
   FUSELAGE_HD static float gather(const T* p, std::int64_t) {

@@ -1,7 +1,7 @@
 // The driver of softmax cross-entropy for rows of more than 32 classes: chunk by chunk, the terms kept in the cache.
 #pragma once
 
-#include "fuselage/core/softmax.h"
+#include "fuselage/core/softmax_shape.h"
 #include "fuselage/loss_pass.h"
 #include "host/backend/cpu/simd_portable.h"
 #include "host/backend/cpu/staging.h"
@@ -16,12 +16,27 @@ struct SoftmaxChunkStore {
 
 /// What a row's inputs say before its logits are looked at.
 struct RowInputs {
-  bool counts = true;  ///< not masked, not ignored, not bad
-  bool bad = false;
+  bool counts = true;  ///< not masked, not ignored, not bad, and of a valid weight
+  bool bad = false, bad_weight = false;
   std::int64_t label = -1;  ///< -1 for dense targets
   float weight = 1, label_class_weight = 1;
   double scale = 0;  ///< gradient scale, times weight and upstream gradient
 };
+
+FUSELAGE_HD bool has_nan(const ConstView& target, std::int64_t r) {
+  for (std::int64_t c = 0; c < target.cols; ++c)
+    if (const float t = real_at(target, r, c); t != t) return true;
+  return false;
+}
+
+/// Of a row that counts so far: its target decides, then its weights.
+FUSELAGE_HD RowInputs judged(RowInputs in, const ConstView& target, std::int64_t r) {
+  if (!in.counts || (is_weight(in.weight) && is_weight(in.label_class_weight))) return in;
+  in.counts = false;
+  in.bad = !is_label(target.dtype) && has_nan(target, r);
+  in.bad_weight = !in.bad;
+  return in;
+}
 
 FUSELAGE_HD RowInputs row_inputs(const SoftmaxPass& pass, std::int64_t r) {
   const LossBatch& b = *pass.batch;
@@ -30,8 +45,10 @@ FUSELAGE_HD RowInputs row_inputs(const SoftmaxPass& pass, std::int64_t r) {
   in.scale = static_cast<double>(pass.scale) * static_cast<double>(in.weight);
   if (b.reduction == Reduction::none && b.upstream.data && b.upstream.rows > 1)
     in.scale = in.scale * static_cast<double>(*address<float>(b.upstream, r, 0));
-  in.counts = kept_at(b.mask, r, 0);
-  if (!in.counts || !is_label(b.target.dtype)) return in;
+  const Step step = step_at(b, r);
+  in.bad = step.bad;
+  in.counts = step.counts && kept_at(b.mask, r, 0);
+  if (!in.counts || !is_label(b.target.dtype)) return judged(in, b.target, r);
   in.label = label_at(b.target, r);
   if (pass.has_ignore_index && in.label == pass.ignore_index) {
     in.counts = false;
@@ -41,7 +58,7 @@ FUSELAGE_HD RowInputs row_inputs(const SoftmaxPass& pass, std::int64_t r) {
   } else if (pass.class_weight) {
     in.label_class_weight = pass.class_weight[in.label];
   }
-  return in;
+  return judged(in, b.target, r);
 }
 
 FUSELAGE_HD void count_bad(std::int64_t r, Counts& counts) {
@@ -50,19 +67,21 @@ FUSELAGE_HD void count_bad(std::int64_t r, Counts& counts) {
 }
 
 /// One chunk: x, w (class weights or null) and t (targets or null) point at its first element. The terms go to `terms`.
-template <class V, bool kSoft, class T>
-FUSELAGE_HD SoftmaxChunkStore softmax_chunk(const T* x, const float* w, const float* t, float keep, float even, int n,
-                                            float* terms) {
+template <class V, SoftmaxForm kForm, class T>
+FUSELAGE_HD SoftmaxChunkStore softmax_chunk(const SoftmaxShape& shape, const T* x, const float* w, const float* t,
+                                            float keep, float even, int n, float* terms) {
   using S = Simd<V>;
+  constexpr bool kSoft = kForm != SoftmaxForm::hard, kShaped = kForm == SoftmaxForm::shaped;
   constexpr int kVectors = kLanes / S::kWidth;
   const V lowest = V(-__builtin_inff());
   // Tails go through copies: -inf adds nothing to a sum, weight 0 nothing to the coefficients.
-  alignas(64) float tail_x[kLanes], tail_w[kLanes], tail_t[kLanes];
+  alignas(64) float tail_x[kLanes], tail_w[kLanes], tail_t[kLanes], tail_in[kLanes];
   const int whole = n / kLanes * kLanes;
   if (whole < n) {
     for (int i = 0; i < kLanes; ++i) {
       const bool inside = whole + i < n;
       tail_x[i] = inside ? to_float(x[whole + i]) : -__builtin_inff();
+      if constexpr (kShaped) tail_in[i] = inside ? 1.0f : 0.0f;
       if constexpr (kSoft) {
         tail_w[i] = !inside ? 0.0f : w ? w[whole + i] : 1.0f;
         tail_t[i] = inside && t ? t[whole + i] : 0.0f;
@@ -80,22 +99,33 @@ FUSELAGE_HD SoftmaxChunkStore softmax_chunk(const T* x, const float* w, const fl
 
   const SoftmaxBase<V> base{V(out.base.offset), V(out.base.magic), V(out.base.low)};
   const V max = V(out.part.max), anchor = V(softmax_anchor(out.part.max));
+  const detail::Pair<V> origin = kShaped ? softmax_origin(shape, max) : detail::Pair<V>{};
   V sum[kVectors], q_sum[kSoft ? kVectors : 1], q_gap[kSoft ? kVectors : 1];
   for (int j = 0; j < kVectors; ++j) {
     sum[j] = V(0);
     if constexpr (kSoft) q_sum[j] = q_gap[j] = V(0);
   }
   std::int64_t ties = 0;
-  auto add = [&](V logit, V class_weight, V target, int j, float* term_out) __attribute__((always_inline)) {
-    const V term = softmax_term(logit, base);
-    const auto tied = logit == max;
+  // A cap makes something of -inf: transformed logits need to know what is inside.
+  auto add = [&](V logit, V class_weight, V target, V inside, int j, float* term_out) __attribute__((always_inline)) {
+    V term, gap = logit;
+    if constexpr (kShaped) {
+      const detail::Pair<V> distance = softmax_distance(shape, softmax_image(shape, logit).at, origin);
+      term = softmax_term(distance);
+      gap = distance.high;
+      term = select(inside > V(0), term, V(0));
+    } else {
+      term = softmax_term(logit, base);
+    }
+    auto tied = logit == max;
+    if constexpr (kShaped) tied = tied & (inside > V(0));
     ties += count(tied);
     sum[j] = sum[j] + select(tied, V(0), term);
     store(term, term_out);
     if constexpr (kSoft) {
       const V q = softmax_coefficient(class_weight, target, V(keep), V(even));
       q_sum[j] = q_sum[j] + q;
-      q_gap[j] = q_gap[j] + softmax_gap(q, anchor, logit);
+      q_gap[j] = q_gap[j] + softmax_gap(q, kShaped ? V(0) : anchor, gap);
     }
   };
   constexpr int kAhead = kChunk;  // the next chunk arrives while this one computes
@@ -103,13 +133,13 @@ FUSELAGE_HD SoftmaxChunkStore softmax_chunk(const T* x, const float* w, const fl
     for (int j = 0; j < kVectors; ++j) {
       const int k = i + j * S::kWidth;
       if (k * sizeof(T) % 64 == 0) __builtin_prefetch(x + k + kAhead, 0, 2);
-      add(S::load(x + k), kSoft && w ? S::load(w + k) : V(1), kSoft && t ? S::load(t + k) : V(0), j, terms + k);
+      add(S::load(x + k), kSoft && w ? S::load(w + k) : V(1), kSoft && t ? S::load(t + k) : V(0), V(1), j, terms + k);
     }
   if (whole < n)
     for (int j = 0; j < kVectors; ++j) {
       const int k = j * S::kWidth;
-      add(S::load(tail_x + k), kSoft ? S::load(tail_w + k) : V(0), kSoft ? S::load(tail_t + k) : V(0), j,
-          terms + whole + k);
+      add(S::load(tail_x + k), kSoft ? S::load(tail_w + k) : V(0), kSoft ? S::load(tail_t + k) : V(0),
+          kShaped ? S::load(tail_in + k) : V(1), j, terms + whole + k);
     }
   out.part.ties = static_cast<std::int32_t>(ties);
   out.part.sum = S::add(sum);
@@ -141,17 +171,21 @@ struct ChunkGradientIn {
   }
 };
 
-template <class V, bool kSoft, class T>
-FUSELAGE_HD std::int64_t store_gradient(const ChunkGradient& gradient, const T* x, const float* w, const float* t,
-                                        float keep, float even, const float* terms, int n, bool streaming, T* g) {
+template <class V, SoftmaxForm kForm, class T>
+FUSELAGE_HD std::int64_t store_gradient(const SoftmaxShape& shape, const ChunkGradient& gradient, const T* x,
+                                        const float* w, const float* t, float keep, float even, const float* terms,
+                                        int n, bool streaming, T* g) {
   using S = Simd<V>;
+  constexpr bool kSoft = kForm != SoftmaxForm::hard, kShaped = kForm == SoftmaxForm::shaped;
   const ChunkGradientIn<V> in(gradient);
   const V limit = V(finite_limit<T>());
   std::int64_t nonfinite = 0;
   auto one = [&](int k) __attribute__((always_inline)) {
     const V q =
         kSoft ? softmax_coefficient(w ? S::load(w + k) : V(1), t ? S::load(t + k) : V(0), V(keep), V(even)) : V(0);
-    const V out = in.template operator()<kSoft>(S::load(terms + k), kSoft ? S::load(x + k) : V(0), q);
+    const V logit = kSoft ? S::load(x + k) : V(0);
+    V out = in.template operator()<kSoft>(S::load(terms + k), logit, q);
+    if constexpr (kShaped) out = softmax_bent(out, softmax_image(shape, logit).slope);
     nonfinite += count(!(abs(out) < limit));
     return out;
   };
@@ -163,7 +197,9 @@ FUSELAGE_HD std::int64_t store_gradient(const ChunkGradient& gradient, const T* 
   const ChunkGradientIn<float> single(gradient);
   for (; k < n; ++k) {
     const float q = kSoft ? softmax_coefficient(w ? w[k] : 1.0f, t ? t[k] : 0.0f, keep, even) : 0.0f;
-    const float out = single.template operator()<kSoft>(terms[k], kSoft ? to_float(x[k]) : 0.0f, q);
+    const float logit = kSoft ? to_float(x[k]) : 0.0f;
+    float out = single.template operator()<kSoft>(terms[k], logit, q);
+    if constexpr (kShaped) out = softmax_bent(out, softmax_image(shape, logit).slope);
     nonfinite += count(!(abs(out) < finite_limit<T>()));
     g[k] = from_float<T>(out);
   }
@@ -186,10 +222,25 @@ FUSELAGE_HD std::int64_t argmax(const float* t, std::int64_t n) {
   return best;
 }
 
-template <class V, class T, bool kSoft>
+/// Adds a row to the confusion counts and the calibration bins; threads share them.
+FUSELAGE_HD void tally(const MetricRequest& metrics, std::int64_t label, std::int64_t argmax, double p) {
+  const auto add = [](const View& to, std::int64_t r, std::int64_t c, std::int64_t n) {
+    __atomic_fetch_add(address<std::int64_t>(to, r, c), n, __ATOMIC_RELAXED);
+  };
+  if (metrics.confusion.data) add(metrics.confusion, label, argmax, 1);
+  if (!metrics.calibration.data) return;
+  const Confidence own = softmax_confidence(p, metrics.calibration.rows);
+  add(metrics.calibration, own.bin, 0, 1);
+  add(metrics.calibration, own.bin, 1, label == argmax);
+  add(metrics.calibration, own.bin, 2, own.fixed);
+}
+
+template <class V, class T, SoftmaxForm kForm>
 void softmax_long_row(const SoftmaxPass& pass, std::int64_t r, const RowInputs& in, const RowScratch& scratch,
                       Counts& counts) {
+  constexpr bool kSoft = kForm != SoftmaxForm::hard, kShaped = kForm == SoftmaxForm::shaped;
   const LossBatch& b = *pass.batch;
+  const SoftmaxShape& shape = pass.shape;
   const std::int64_t n = b.prediction.cols, chunks = chunks_of(n);
   const bool dense = in.label < 0;
   const float keep = static_cast<float>(1 - pass.label_smoothing);
@@ -213,10 +264,18 @@ void softmax_long_row(const SoftmaxPass& pass, std::int64_t r, const RowInputs& 
   }
   for (std::int64_t c = 0; c < chunks; ++c) {
     const std::int64_t at = c * kChunk;
-    scratch.chunks[c] = softmax_chunk<V, kSoft>(x + at, w ? w + at : nullptr, t ? t + at : nullptr, keep, even,
+    scratch.chunks[c] = softmax_chunk<V, kForm>(shape, x + at, w ? w + at : nullptr, t ? t + at : nullptr, keep, even,
                                                 chunk_length(n, c), scratch.terms + at);
   }
-  const SoftmaxRow<double> row = softmax_row(chunks, [&](std::int64_t c) { return scratch.chunks[c].part; });
+  const auto part = [&](std::int64_t c) { return scratch.chunks[c].part; };
+  SoftmaxRow<double> row;
+  detail::Pair<float> origin{};  // of transformed logits
+  if constexpr (kShaped) {
+    row = softmax_row(shape, chunks, part);
+    origin = softmax_origin(shape, static_cast<float>(row.max));
+  } else {
+    row = softmax_row(chunks, part);
+  }
   if (dense && row.q != row.q) {  // a NaN among the targets
     pass.value[r] = 0;
     if (b.values.data) *address<float>(b.values, r, 0) = 0;
@@ -232,18 +291,35 @@ void softmax_long_row(const SoftmaxPass& pass, std::int64_t r, const RowInputs& 
     if (kSoft) target.label_q = softmax_coefficient(in.label_class_weight, 0.0f, keep, even);
     x_label = to_float(x[in.label]);
   }
-  const double value = softmax_value<double>(row, target, x_label) * static_cast<double>(in.weight);
+  double gap = x_label;
+  SoftmaxImage<float> image{};
+  if constexpr (kShaped) {
+    if (!dense) image = softmax_image(shape, x_label);
+    gap = dense ? 0 : softmax_distance_double(shape, image.at, origin);
+  }
+  double loss = softmax_value<double>(row, target, gap), sum = target.label_weight + row.q;
+  SoftmaxExtra<double> extra{0, 0};
+  if (kSoft && pass.z_loss > 0) {
+    extra = softmax_extra<double>(pass.z_loss, kShaped ? softmax_level(shape, origin) : row.anchor, row.odds);
+    loss += extra.value;
+    sum += extra.slope;
+  }
+  const double value = loss * static_cast<double>(in.weight);
   pass.value[r] = value;
   if (b.values.data) *address<float>(b.values, r, 0) = from_float<float>(static_cast<float>(value));
-  if ((b.metrics.accuracy || b.metrics.top_k > 0) && row.odds == row.odds) {  // a NaN row is never right
+  if (pass.ranks && row.odds == row.odds) {  // a NaN row is never right
     const std::int64_t label = dense ? argmax(t, n) : in.label;
     const std::int64_t rank = rank_of(x, n, to_float(x[label]), label);
     counts.correct += rank == 0;
     counts.top_k += rank < b.metrics.top_k;
+    if (b.metrics.confusion.data || b.metrics.calibration.data) {
+      std::int64_t most = 0;
+      while (to_float(x[most]) != static_cast<float>(row.max)) ++most;
+      tally(b.metrics, label, most, 1 / (1 + row.odds));
+    }
   }
   if (!b.gradient.data) return;
 
-  const double sum = target.label_weight + row.q;
   const SoftmaxBase<float> base = softmax_base(static_cast<float>(row.max));
   ChunkGradient gradient;
   gradient.row_scale = static_cast<float>(in.scale);
@@ -256,22 +332,27 @@ void softmax_long_row(const SoftmaxPass& pass, std::int64_t r, const RowInputs& 
   for (std::int64_t c = 0; c < chunks; ++c) {
     const std::int64_t at = c * kChunk, k = in.label - at;
     const int length = chunk_length(n, c);
-    const double rebase = softmax_rebase(scratch.chunks[c].base, base);
+    const double rebase = kShaped ? softmax_rebase(shape, scratch.chunks[c].part.max, origin)
+                                  : softmax_rebase(scratch.chunks[c].base, base);
     gradient.factor = static_cast<float>(sum * row.scale * rebase * in.scale);
     gradient.least = softmax_least(gradient.factor);
     const bool holds_label = !dense && k >= 0 && k < length;
     if (holds_label) {
       // The label's element is replaced below: its place in the count of non-finite elements goes with it.
       const double p = static_cast<double>(scratch.terms[in.label]) * row.scale * rebase;
-      label_gradient = in.scale * softmax_label_gradient<double>(row, target, x_label, p);
+      label_gradient = in.scale * (kSoft ? softmax_label_gradient<double>(row, target, x_label, p, extra.slope)
+                                         : softmax_label_gradient<double>(row, target, x_label, p));
       const float q = kSoft ? softmax_coefficient(in.label_class_weight, 0.0f, keep, even) : 0.0f;
-      const float bulk =
-          ChunkGradientIn<float>(gradient).template operator()<kSoft>(scratch.terms[in.label], x_label, q);
+      float bulk = ChunkGradientIn<float>(gradient).template operator()<kSoft>(scratch.terms[in.label], x_label, q);
+      if constexpr (kShaped) {
+        label_gradient = static_cast<double>(softmax_bent(static_cast<float>(label_gradient), image.slope));
+        bulk = softmax_bent(bulk, image.slope);
+      }
       const float final_value = static_cast<float>(label_gradient);
       counts.nonfinite += count(!(abs(final_value) < finite_limit<T>())) - count(!(abs(bulk) < finite_limit<T>()));
     }
     counts.nonfinite +=
-        store_gradient<V, kSoft>(gradient, x + at, w ? w + at : nullptr, t ? t + at : nullptr, keep, even,
+        store_gradient<V, kForm>(shape, gradient, x + at, w ? w + at : nullptr, t ? t + at : nullptr, keep, even,
                                  scratch.terms + at, length, pass.streaming && !holds_label, g + at);
     if (holds_label) g[in.label] = from_float<T>(static_cast<float>(label_gradient));
   }
@@ -292,16 +373,17 @@ FUSELAGE_HD void leave_out_row(const SoftmaxPass& pass, std::int64_t r) {
 template <class V, class T>
 void softmax_long_rows(const SoftmaxPass& pass, std::int64_t first, std::int64_t last, const RowScratch& scratch,
                        Counts& counts) {
-  const bool soft = !is_label(pass.batch->target.dtype) || pass.label_smoothing > 0;
   for (std::int64_t r = first; r < last; ++r) {
     const RowInputs in = row_inputs(pass, r);
     if (!in.counts) {
       if (in.bad) count_bad(r, counts);
       leave_out_row<T>(pass, r);
-    } else if (soft) {
-      softmax_long_row<V, T, true>(pass, r, in, scratch, counts);
+    } else if (pass.form == SoftmaxForm::hard) {
+      softmax_long_row<V, T, SoftmaxForm::hard>(pass, r, in, scratch, counts);
+    } else if (pass.form == SoftmaxForm::soft) {
+      softmax_long_row<V, T, SoftmaxForm::soft>(pass, r, in, scratch, counts);
     } else {
-      softmax_long_row<V, T, false>(pass, r, in, scratch, counts);
+      softmax_long_row<V, T, SoftmaxForm::shaped>(pass, r, in, scratch, counts);
     }
   }
 }

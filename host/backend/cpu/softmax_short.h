@@ -71,7 +71,11 @@ FUSELAGE_HD void gather_plain_rows(const SoftmaxPass& pass, std::int64_t first, 
 
 /// The rank of the label in every lane, and for dense targets the label itself: the first of the largest targets.
 template <class V>
-FUSELAGE_HD V short_rank(const V* x, const ShortRows<V>& in, int classes, bool dense) {
+struct ShortRank {
+  V label, rank;
+};
+template <class V>
+FUSELAGE_HD ShortRank<V> short_rank(const V* x, const ShortRows<V>& in, int classes, bool dense) {
   using S = Simd<V>;
   V label = S::load(in.label);
   if (dense) {
@@ -88,12 +92,30 @@ FUSELAGE_HD V short_rank(const V* x, const ShortRows<V>& in, int classes, bool d
   for (int c = 0; c < classes; ++c) x_label = select(label == V(c), x[c], x_label);
   for (int c = 0; c < classes; ++c)
     rank = rank + select((x[c] > x_label) | ((x[c] == x_label) & (V(c) < label)), V(1), V(0));
-  return rank;
+  return {label, rank};
 }
 
-template <class V, class T, bool kSoft>
+/// Adds the rows whose lanes are set to the confusion counts and the calibration bins.
+template <class V, class M>
+FUSELAGE_HD void tally_short(const MetricRequest& metrics, const V* x, int classes, V max, V odds, V label, M valid,
+                             int rows) {
+  constexpr int kWidth = Simd<V>::kWidth;
+  V most = V(0);
+  for (int c = classes - 1; c >= 0; --c) most = select(x[c] == max, V(c), most);
+  alignas(64) float counts[kWidth], labels[kWidth], at[kWidth], p[kWidth];
+  store(select(valid, V(1), V(0)), counts);
+  store(label, labels);
+  store(most, at);
+  store(V(1) / (V(1) + odds), p);
+  for (int i = 0; i < rows; ++i)
+    if (counts[i] > 0)
+      tally(metrics, static_cast<std::int64_t>(labels[i]), static_cast<std::int64_t>(at[i]), static_cast<double>(p[i]));
+}
+
+template <class V, class T, SoftmaxForm kForm>
 FUSELAGE_HD void softmax_short_block(const SoftmaxPass& pass, std::int64_t first, int rows, Counts& counts) {
   using S = Simd<V>;
+  constexpr bool kSoft = kForm != SoftmaxForm::hard, kShaped = kForm == SoftmaxForm::shaped;
   const LossBatch& b = *pass.batch;
   const int classes = static_cast<int>(b.prediction.cols);
   const bool dense = !is_label(b.target.dtype);
@@ -101,15 +123,21 @@ FUSELAGE_HD void softmax_short_block(const SoftmaxPass& pass, std::int64_t first
   const V even = V(static_cast<float>(pass.label_smoothing / static_cast<double>(classes)));
   ShortRows<V> in;
   const bool full = rows == S::kWidth;
+  const auto in_line = [&](const auto& view) {  // rows of one block, `row_stride` apart
+    return full && (view.block == 0 || first % view.block + rows <= view.block);
+  };
+  const bool line_x = in_line(b.prediction), line_g = in_line(b.gradient);
   if (pass.plain_rows && full)
     gather_plain_rows(pass, first, in);
   else
     gather_rows(pass, first, rows, dense, in);
 
-  V x[kShortRow], term[kShortRow];
+  V x[kShortRow], term[kShortRow], slope[kShaped ? kShortRow : 1];
   V max = V(-__builtin_inff());
   for (int c = 0; c < classes; ++c) {
-    if (full) {
+    if (line_x && b.prediction.row_stride == 1) {
+      x[c] = S::load(address<T>(b.prediction, first, c));
+    } else if (line_x) {
       x[c] = S::gather(address<T>(b.prediction, first, c), b.prediction.row_stride);
     } else {
       alignas(64) float lane[S::kWidth] = {};
@@ -121,9 +149,23 @@ FUSELAGE_HD void softmax_short_block(const SoftmaxPass& pass, std::int64_t first
   const SoftmaxBase<V> base = softmax_base(max);
   const V anchor = softmax_anchor(max), label = S::load(in.label);
   V rest = V(0), ties = V(0), q_sum = V(0), q_gap = V(0), x_label = anchor, term_label = V(0);
+  // Transformed logits: the origin, and what the label's logit becomes relative to it.
+  const detail::Pair<V> origin = kShaped ? softmax_origin(pass.shape, max) : detail::Pair<V>{};
+  V gap_label = V(0), slope_label = V(1);
   for (int c = 0; c < classes; ++c) {
     const auto tied = x[c] == max, hit = label == V(c);
-    term[c] = softmax_term(x[c], base);
+    V gap = x[c];
+    if constexpr (kShaped) {
+      const SoftmaxImage<V> image = softmax_image(pass.shape, x[c]);
+      const detail::Pair<V> distance = softmax_distance(pass.shape, image.at, origin);
+      slope[c] = image.slope;
+      term[c] = softmax_term(distance);
+      gap = distance.high;
+      gap_label = select(hit, gap, gap_label);
+      slope_label = select(hit, slope[c], slope_label);
+    } else {
+      term[c] = softmax_term(x[c], base);
+    }
     rest = rest + select(tied, V(0), term[c]);
     ties = ties + select(tied, V(1), V(0));
     x_label = select(hit, x[c], x_label);
@@ -132,11 +174,19 @@ FUSELAGE_HD void softmax_short_block(const SoftmaxPass& pass, std::int64_t first
       const V w = V(pass.class_weight ? pass.class_weight[c] : 1.0f), t = dense ? S::load(in.target[c]) : V(0);
       const V q = softmax_coefficient(w, t, keep_share, even);
       q_sum = q_sum + q;
-      q_gap = q_gap + softmax_gap(q, anchor, x[c]);
+      q_gap = q_gap + softmax_gap(q, kShaped ? V(0) : anchor, gap);
     }
   }
-  const V top = softmax_term(max, base), odds = rest / top + (ties - V(1));
-  const SoftmaxRow<V> row{max, anchor, odds, V(1) / (top * (V(1) + odds)), odds / (V(1) + odds), q_sum, q_gap};
+  V top, level = anchor;
+  if constexpr (kShaped) {
+    top = softmax_term(softmax_distance(pass.shape, softmax_image(pass.shape, max).at, origin));
+    level = softmax_distance(pass.shape, origin, detail::Pair<V>{V(0), V(0)}).high;
+  } else {
+    top = softmax_term(max, base);
+  }
+  const V odds = rest / top + (ties - V(1));
+  const SoftmaxRow<V> row{
+      max, kShaped ? V(0) : anchor, odds, V(1) / (top * (V(1) + odds)), odds / (V(1) + odds), q_sum, q_gap};
   const V class_weight = S::load(in.label_class_weight), weight = S::load(in.weight), scale = S::load(in.scale);
   SoftmaxTarget<V> target{V(0), V(0)};
   if (!dense) {
@@ -144,7 +194,13 @@ FUSELAGE_HD void softmax_short_block(const SoftmaxPass& pass, std::int64_t first
     if (kSoft) target.label_q = softmax_coefficient(class_weight, V(0), keep_share, even);
   }
   const auto kept = S::load(in.keep) > V(0);
-  const V value = select(kept, softmax_value(row, target, x_label) * weight, V(0));
+  V loss = softmax_value(row, target, kShaped ? gap_label : x_label);
+  SoftmaxExtra<V> extra{V(0), V(0)};
+  if (kSoft && pass.z_loss > 0) {
+    extra = softmax_extra(V(pass.z_loss), level, odds);
+    loss = loss + extra.value;
+  }
+  const V value = select(kept, loss * weight, V(0));
   alignas(64) float lane[S::kWidth];
   store(value, lane);
   for (int i = 0; i < rows; ++i) {
@@ -153,18 +209,27 @@ FUSELAGE_HD void softmax_short_block(const SoftmaxPass& pass, std::int64_t first
     if (in.bad[i]) count_bad(first + i, counts);
   }
   counts.count += count(kept);
-  if (b.metrics.accuracy || b.metrics.top_k > 0) {
-    const V rank = short_rank(x, in, classes, dense);
+  if (pass.ranks) {
+    const auto [own, rank] = short_rank(x, in, classes, dense);
     const auto valid = kept & (odds == odds);  // a NaN row is never right
     counts.correct += count(valid & (rank == V(0)));
     counts.top_k += count(valid & (rank < V(b.metrics.top_k)));
+    if (b.metrics.confusion.data || b.metrics.calibration.data)
+      tally_short(b.metrics, x, classes, max, odds, own, valid, rows);
   }
   if (!b.gradient.data) return;
 
-  const V sum = target.label_weight + q_sum;
+  V sum = target.label_weight + q_sum, label_slope;
+  if constexpr (kSoft) {
+    sum = sum + extra.slope;
+    label_slope = softmax_label_gradient(row, target, x_label, term_label * row.scale, extra.slope);
+  } else {
+    label_slope = softmax_label_gradient(row, target, x_label, term_label * row.scale);
+  }
   const V factor = sum * row.scale * scale, least = softmax_least(factor), at_peak = scale * sum * row.complement,
           peak = softmax_peak(row);
-  const V at_label = scale * softmax_label_gradient(row, target, x_label, term_label * row.scale);
+  V at_label = scale * label_slope;
+  if constexpr (kShaped) at_label = softmax_bent(at_label, slope_label);
   for (int c = 0; c < classes; ++c) {
     V g = softmax_scaled(term[c], factor, least);
     if constexpr (kSoft) {
@@ -172,9 +237,12 @@ FUSELAGE_HD void softmax_short_block(const SoftmaxPass& pass, std::int64_t first
       const V q = softmax_coefficient(w, t, keep_share, even);
       g = select(x[c] == peak, fma(scale, sum - q, -at_peak), fma(-scale, q, g));
     }
+    if constexpr (kShaped) g = softmax_bent(g, slope[c]);
     g = select(kept, select(label == V(c), at_label, g), V(0));
     counts.nonfinite += count(!(abs(g) < V(finite_limit<T>())));
-    if (full) {
+    if (line_g && b.gradient.row_stride == 1) {
+      store(g, address<T>(b.gradient, first, c));
+    } else if (line_g) {
       S::scatter(g, address<T>(b.gradient, first, c), b.gradient.row_stride);
     } else {
       store(g, lane);
@@ -185,13 +253,14 @@ FUSELAGE_HD void softmax_short_block(const SoftmaxPass& pass, std::int64_t first
 
 template <class V, class T>
 void softmax_short_rows(const SoftmaxPass& pass, std::int64_t first, std::int64_t last, Counts& counts) {
-  const bool soft = !is_label(pass.batch->target.dtype) || pass.label_smoothing > 0;
   for (std::int64_t r = first; r < last; r += Simd<V>::kWidth) {
     const int rows = last - r < Simd<V>::kWidth ? static_cast<int>(last - r) : Simd<V>::kWidth;
-    if (soft)
-      softmax_short_block<V, T, true>(pass, r, rows, counts);
+    if (pass.form == SoftmaxForm::hard)
+      softmax_short_block<V, T, SoftmaxForm::hard>(pass, r, rows, counts);
+    else if (pass.form == SoftmaxForm::soft)
+      softmax_short_block<V, T, SoftmaxForm::soft>(pass, r, rows, counts);
     else
-      softmax_short_block<V, T, false>(pass, r, rows, counts);
+      softmax_short_block<V, T, SoftmaxForm::shaped>(pass, r, rows, counts);
   }
 }
 

@@ -3,16 +3,17 @@
 
 #include "fuselage/core/dtype.h"
 #include "fuselage/core/view.h"
+#include "fuselage/loss_pass.h"
 
 namespace fuselage::cpu {
 
 template <class T>
 FUSELAGE_HD const T* address(const ConstView& v, std::int64_t r, std::int64_t c) {
-  return static_cast<const T*>(v.data) + r * v.row_stride + c * v.col_stride;
+  return static_cast<const T*>(v.data) + v.row_offset(r) + c * v.col_stride;
 }
 template <class T>
 FUSELAGE_HD T* address(const View& v, std::int64_t r, std::int64_t c) {
-  return static_cast<T*>(v.data) + r * v.row_stride + c * v.col_stride;
+  return static_cast<T*>(v.data) + v.row_offset(r) + c * v.col_stride;
 }
 
 /// Element (r, c) of a view of fp32, bf16 or fp16, as a float.
@@ -31,6 +32,13 @@ FUSELAGE_HD std::int64_t label_at(const ConstView& v, std::int64_t r) {
     case DType::i32: return *address<std::int32_t>(v, r, 0);
     default: return *address<std::int64_t>(v, r, 0);
   }
+}
+
+/// What LossBatch::lengths says of row r.
+FUSELAGE_HD Step step_at(const LossBatch& b, std::int64_t r) {
+  if (!b.lengths.data) return {true, false};
+  const std::int64_t steps = b.prediction.rows / b.lengths.rows;
+  return step_of(r, steps, label_at(b.lengths, r / steps));
 }
 
 /// An optional weight (1 where there is none) and mask of output (r, c); columns count where the view has them.

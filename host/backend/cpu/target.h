@@ -7,8 +7,11 @@
 
 #include "fuselage/activations.h"
 #include "fuselage/batch.h"
+#include "fuselage/core/softmax_shape.h"
+#include "fuselage/loss/row.h"
 #include "fuselage/losses.h"
 #include "fuselage/optimizers.h"
+#include "host/backend/cpu/tile.h"
 
 namespace fuselage::cpu {
 
@@ -17,28 +20,74 @@ inline constexpr int kTypes = 3;  ///< fp32, bf16, fp16: the first values of DTy
 /// Counts of a part of a pass; order does not matter.
 struct Counts {
   std::int64_t count = 0, bad = 0, first_bad = -1, nonfinite = 0, correct = 0, top_k = 0;
+  std::int64_t bad_weights = 0, first_bad_weight = -1;
 };
 
-/// A pointwise pass. Chunk c's results go to value[c], abs_error[c] and squared_error[c].
+/// A pointwise pass. Chunk c's sums go to value[c], abs_error[c] and so on; null where they are not measured.
 struct PointwisePass {
   const LossBatch* batch;
-  bool plain;      ///< packed, one type, no weight, mask or upstream gradient for each output
+  TileFns tiles;  ///< of the loss
+  const void* loss;
+  Domain domain;   ///< of targets
+  bool plain;      ///< no weight, mask or upstream gradient for each output, where
   bool streaming;  ///< the gradient is larger than the caches: store past them
   float scale;     ///< gradient_scale()
-  double *value, *abs_error, *squared_error;
+  float shift;     ///< target_shift of the report
+  double *value, *abs_error, *squared_error, *target, *target_squared;
 };
 
 /// A pass of softmax cross-entropy. Row r's value goes to value[r].
 struct SoftmaxPass {
   const LossBatch* batch;
   double label_smoothing;
+  float z_loss;
+  SoftmaxShape shape;
+  SoftmaxForm form;
   bool has_ignore_index;
   std::int64_t ignore_index;
   const float* class_weight;  ///< packed [cols], or null
-  bool plain_rows;            ///< labels, and no weight, mask or upstream gradient for each row
+  bool plain_rows;            ///< labels, and no weight, mask, length or upstream gradient for each row
+  bool ranks;                 ///< a metric looks at the order of the logits
   bool streaming;
   float scale;
   double* value;
+};
+
+/// One row of a pass of a row loss, in fp32: what a loss sees, and what it finds.
+struct StagedRow {
+  const float* x[kRowInputs];  ///< [cols], readable up to a whole vector; null where the loss has no such input
+  const float* t;              ///< likewise: numbers, or 1 at the label and 0 elsewhere; null where there is neither
+  const float* w;              ///< likewise: class weights, or null
+  float* most;                 ///< likewise: zeros, which the loss may change and leaves as zeros
+  float* g[kRowInputs];        ///< [cols], writable up to a whole vector; null where no gradient is asked for
+  RowFacts facts;              ///< of labels, weights, the row's own target and second input
+  float scale;                 ///< multiplies the derivatives
+  float limit;                 ///< finite_limit() of the storage type
+  double value;                ///< found: not weighted
+  std::int64_t nonfinite;      ///< found
+};
+
+/// Computes a row of the loss that `loss` points to.
+using RowSumsFn = void (*)(const void* loss, StagedRow&);
+
+/// A pass of a row loss. Row r's value goes to value[r].
+struct RowSumsPass {
+  const LossBatch* batch;
+  const void* loss;
+  RowSumsFn run;
+  RowTarget target;
+  Domain domain;  ///< of the target
+  int inputs;
+  bool row_second, has_ignore_index;
+  std::int64_t ignore_index;
+  const float* class_weight;  ///< [cols] and zeros up to a whole vector, or null
+  float scale;
+  double* value;
+};
+
+/// Memory of one worker in such a pass: arrays of `cols` rounded up to whole lanes; `t` and `most` are zeros.
+struct RowSumsScratch {
+  float *x[kRowInputs], *g[kRowInputs], *t, *most;
 };
 
 /// Memory of one worker in a pass over long rows: 4 arrays of `cols` rounded up to whole lanes, and the chunks.
@@ -73,17 +122,22 @@ struct LayerRows {
   float* column_sum;  ///< [cols], of these rows
 };
 
-using PointwiseFn = void (*)(const void* loss, const PointwisePass&, std::int64_t first_chunk, std::int64_t last_chunk,
-                             Counts&);
+using PointwiseFn = void (*)(const PointwisePass&, std::int64_t first_chunk, std::int64_t last_chunk, Counts&);
 using SoftmaxFn = void (*)(const SoftmaxPass&, std::int64_t first_row, std::int64_t last_row, const RowScratch&,
                            Counts&);
+using RowSumsRowsFn = void (*)(const RowSumsPass&, std::int64_t first_row, std::int64_t last_row, const RowSumsScratch&,
+                               Counts&);
 using UpdateFn = void (*)(const UpdateScalars&, const UpdateRun&);
 using LayerFn = void (*)(const LayerRows&);
 
 struct Target {
   const char* name;
-  PointwiseFn pointwise[Losses::size][kTypes];  ///< null for row losses
+  TileFns tiles[Losses::size];  ///< null for row losses
+  PointwiseFn pointwise;        ///< value, gradient, metrics and counts
+  PointwiseFn weights;          ///< the sums of the weights that count
   SoftmaxFn softmax[kTypes];
+  RowSumsFn row[Losses::size];  ///< null for other losses
+  RowSumsRowsFn rows;
   UpdateFn update[Optimizers::size][kTypes];
   LayerFn forward[Activations::size];
   LayerFn backward[Activations::size];

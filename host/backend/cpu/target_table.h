@@ -4,18 +4,20 @@
 
 #include "host/backend/cpu/layers.h"
 #include "host/backend/cpu/pointwise.h"
+#include "host/backend/cpu/row_sums.h"
+#include "host/backend/cpu/row_sums_pass.h"
 #include "host/backend/cpu/softmax_short.h"
+#include "host/backend/cpu/tile_loss.h"
 #include "host/backend/cpu/update.h"
 
 namespace fuselage::cpu {
 
 template <class V, class L>
 consteval void add_loss(Target& table, std::size_t i) {
-  if constexpr (loss::Pointwise<L>) {
-    table.pointwise[i][0] = &pointwise_chunks<V, L, float>;
-    table.pointwise[i][1] = &pointwise_chunks<V, L, bf16>;
-    table.pointwise[i][2] = &pointwise_chunks<V, L, f16>;
-  }
+  if constexpr (loss::Elementwise<L>)
+    table.tiles[i] = tile_functions<V, L>();
+  else if constexpr (loss::RowSums<L>)
+    table.row[i] = &row_sums_row<V, L>;
 }
 
 template <class V, class... L>
@@ -43,9 +45,12 @@ consteval Target make_target(const char* name) {
   Target table{};
   table.name = name;
   add_losses<V>(table, Losses{});
+  table.pointwise = &pointwise_chunks<V>;
+  table.weights = &weight_chunks<V>;
   table.softmax[0] = &softmax_rows<V, float>;
   table.softmax[1] = &softmax_rows<V, bf16>;
   table.softmax[2] = &softmax_rows<V, f16>;
+  table.rows = &row_sums_rows<V>;
   add_rules<V>(table, Optimizers{});
   add_activations<V>(table, Activations{});
   return table;
