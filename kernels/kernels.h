@@ -12,6 +12,8 @@
 
 #include "fuselage/activations.h"
 #include "fuselage/batch.h"
+#include "fuselage/episodes.h"
+#include "fuselage/fairness.h"
 #include "fuselage/losses.h"
 #include "fuselage/optimizers.h"
 #include "fuselage/schedules.h"
@@ -89,6 +91,21 @@ void weigh_terms(const TermWeights& terms, const float* log_variances, float* fa
 void add_terms(const TermWeights& terms, const LossReport* reports, const float* log_variances,
                float* log_variance_gradient, float scale, LossReport* total, CUstream_st* stream);
 void add(const View& sum, const ConstView& from, LossReport* report, CUstream_st* stream);
+
+/// See Backend::penalty; scratch of penalty_scratch(...) bytes.
+std::size_t penalty_scratch(const AnyPenalty& penalty, const GroupBatch& batch);
+void penalty(const AnyPenalty& penalty, const GroupBatch& batch, LossReport* report, void* scratch,
+             CUstream_st* stream);
+
+/// See Backend::group_sums and join; scratch of group_sums_scratch(...) bytes.
+std::size_t group_sums_scratch(const GroupMeasure& measure, const GroupBatch& batch);
+void group_sums(const GroupMeasure& measure, const GroupBatch& batch, GroupSums* sums, LossReport* report,
+                void* scratch, CUstream_st* stream);
+void join(LossReport* to, const LossReport* from, CUstream_st* stream);
+
+/// See Backend::discounted_returns and gae; scratch of episodes_scratch(...) bytes where there is a report.
+std::size_t episodes_scratch(const Episodes& episodes);
+void episodes(const Episodes& episodes, bool advantages, EpisodesReport* report, void* scratch, CUstream_st* stream);
 
 /// See Backend::bias_activation.
 void bias_activation(const AnyActivation& activation, std::int64_t rows, std::int64_t cols, float* z, const float* bias,

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "kernels/loss_pointwise.cuh"
+#include "kernels/loss_rows.cuh"
 #include "kernels/loss_weights.cuh"
 
 namespace fuselage::kernels {
@@ -28,26 +29,77 @@ class Scratch {
   std::size_t used_ = 0;
 };
 
-PointwiseArgs pointwise_args(const LossBatch& b, Scratch& scratch) {
+/// in_domain() as an interval, of magnitudes where it is the sign that decides.
+struct Interval {
+  float least, most;
+};
+constexpr Interval targets_of(Domain domain) {
+  constexpr float kInfinity = __builtin_inff(), kLeastPositive = 0x1p-149f;
+  switch (domain) {
+    case Domain::probability: return {0, 1};
+    case Domain::sign: return {1, 1};
+    case Domain::positive: return {kLeastPositive, kInfinity};
+    case Domain::non_negative:
+    case Domain::count: return {0, kInfinity};
+    default: return {-kInfinity, kInfinity};
+  }
+}
+
+template <class L>
+PointwiseArgs pointwise_args(const L& loss, const LossBatch& b, Scratch& scratch) {
   const std::int64_t rows = b.prediction.rows, cols = b.prediction.cols, chunks = chunks_of(rows * cols);
   PointwiseArgs a{};
-  a.prediction = plane_of(b.prediction, rows, cols);
-  a.target = plane_of(b.target, rows, cols);
-  a.weight = plane_of(b.weight, rows, cols);
-  a.mask = plane_of(b.mask, rows, cols);
-  if (upstream_of_each(b)) a.upstream = plane_of(b.upstream, rows, cols);
-  a.gradient = plane_of(b.gradient, rows, cols);
-  a.values = plane_of(b.values, rows, cols);
+  const ConstView inputs[kPointwiseInputs] = {b.prediction, b.second, b.target,
+                                              b.weight,     b.mask,   upstream_of_each(b) ? b.upstream : ConstView{}};
+  const View outputs[kPointwiseOutputs] = {b.gradient, b.second_gradient, b.values};
+  a.direct = b.target.dtype == b.prediction.dtype;
+  for (int i = 0; i < kPointwiseInputs; ++i) {
+    a.input[i] = plane_of(inputs[i], rows, cols);
+    if (!inputs[i]) continue;
+    a.inputs |= 1u << i;
+    a.direct = a.direct && a.input[i].vectors && i <= kTarget;
+  }
+  for (int o = 0; o < kPointwiseOutputs; ++o) {
+    a.output[o] = plane_of(outputs[o], rows, cols);
+    a.direct = a.direct && (!outputs[o] || a.output[o].vectors);
+  }
   a.rows = rows;
   a.cols = cols;
   a.size = rows * cols;
-  a.metrics = b.metrics.accuracy || b.metrics.errors;
+  a.step_rows = cols > 0 ? kWarp / cols : 0;
+  a.step_cols = cols > 0 ? kWarp % cols : 0;
+  a.wide = size_of(b.prediction.dtype) == 2;
+  a.finite_limit = finite_limit(b.prediction.dtype);
+  a.decides = L::decision != Decision::none && (b.metrics.accuracy || b.metrics.errors);
+  a.metrics = a.decides || b.metrics.errors || b.metrics.targets;
+  a.middle_y = L::decision == Decision::probability ? 0.5f : 0.0f;
+  a.middle_t = L::decision == Decision::sign ? 0.0f : 0.5f;
+  const Domain domain = target_domain_of(loss);
+  a.signs = domain == Domain::sign;
+  const Interval targets = targets_of(domain);
+  a.least_target = targets.least;
+  a.most_target = targets.most;
   a.options = pass_options(b, needs_weight_sum(b, false), a.size, chunks);
+  a.options.root = loss::takes_root<L>();
   a.value = scratch.take<double>(chunks);
-  if (b.metrics.errors) {
-    a.abs_error = scratch.take<double>(chunks);
-    a.squared_error = scratch.take<double>(chunks);
-  }
+  const auto take = [&](PointwiseMetric m) {
+    a.metric[m] = scratch.take<double>(chunks);
+    a.metric_sums = m + 1;
+  };
+  if (b.metrics.errors) take(kAbsError), take(kSquaredError);
+  if (b.metrics.targets) take(kTargetSum), take(kSquaredTargetSum);
+  return a;
+}
+
+/// The pass before one whose value is a root: value alone, of which it leaves the slope.
+PointwiseArgs value_pass(const PointwiseArgs& gradient_pass) {
+  PointwiseArgs a = gradient_pass;
+  for (MutablePlane& output : a.output) output = {};
+  a.metrics = a.decides = false;
+  a.metric_sums = 0;
+  for (double*& sums : a.metric) sums = nullptr;
+  a.options.root = false;
+  a.leaves_slope = true;
   return a;
 }
 
@@ -65,19 +117,70 @@ SoftmaxArgs softmax_args(const loss::SoftmaxCrossEntropy& loss, const LossBatch&
   a.rows = rows;
   a.cols = cols;
   a.dense = !is_label(b.target.dtype);
-  a.soft = a.dense || loss.label_smoothing > 0;
+  a.shape = SoftmaxShape(loss.temperature, loss.softcap);
+  a.form = softmax_form(a.dense || loss.label_smoothing > 0, loss.z_loss, a.shape);
+  a.z_loss = static_cast<float>(loss.z_loss);
   const auto row_bytes = a.target.row_stride * static_cast<std::int64_t>(size_of(b.target.dtype));
-  a.target_vectors =
-      a.target.col_stride == 1 && row_bytes % 16 == 0 && reinterpret_cast<std::uintptr_t>(a.target.data) % 16 == 0;
+  a.target_vectors = a.target.col_stride == 1 && a.target.block == 0 && row_bytes % 16 == 0 &&
+                     reinterpret_cast<std::uintptr_t>(a.target.data) % 16 == 0;
   a.has_ignore_index = loss.ignore_index.has_value();
   a.ignore_index = loss.ignore_index.value_or(0);
   a.label_smoothing = loss.label_smoothing;
-  a.ranks = b.metrics.accuracy || b.metrics.top_k > 0;
+  a.lengths = plane_of(b.lengths, rows, 1);
+  a.steps = b.lengths.rows > 0 ? rows / b.lengths.rows : 1;
+  a.ranks = b.metrics.ranks();
+  a.confusion = plane_of(b.metrics.confusion, cols, cols);
+  a.calibration = plane_of(b.metrics.calibration, b.metrics.calibration.rows, 3);
+  a.tallies = b.metrics.confusion || b.metrics.calibration;
+  a.bins = b.metrics.calibration.rows;
   a.top_k = b.metrics.top_k;
   a.options = pass_options(b, needs_weight_sum(b, a.has_ignore_index), rows, rows);
+  a.options.scale = a.shape.scale_of(a.options.scale);
   a.value = scratch.take<double>(rows);
   if (far_chunks(cols)) a.chunks = scratch.take<ChunkStore>(chunks_of(cols) * std::min(rows, limits().blocks));
   return a;
+}
+
+template <class L>
+RowSumsArgs row_sums_args(const L& loss, const LossBatch& b, Scratch& scratch) {
+  const std::int64_t rows = b.prediction.rows, cols = b.prediction.cols;
+  RowSumsArgs a{};
+  const ConstView* const inputs[kRowInputs] = {&b.prediction, &b.second, &b.third};
+  const View* const gradients[kRowInputs] = {&b.gradient, &b.second_gradient, &b.third_gradient};
+  for (int i = 0; i < kRowInputs; ++i) {
+    a.input[i] = plane_of(*inputs[i], rows, cols);
+    a.gradient[i] = plane_of(*gradients[i], rows, cols);
+  }
+  a.target = plane_of(b.target, rows, cols);
+  a.weight = plane_of(b.weight, rows, 1);
+  a.mask = plane_of(b.mask, rows, 1);
+  if (upstream_of_each(b)) a.upstream = plane_of(b.upstream, rows, 1);
+  a.lengths = plane_of(b.lengths, rows, 1);
+  a.steps = b.lengths.rows > 0 ? rows / b.lengths.rows : 1;
+  a.class_weight = plane_of(b.class_weight, 1, cols);
+  a.values = plane_of(b.values, rows, 1);
+  a.rows = rows;
+  a.cols = cols;
+  a.type = b.prediction.dtype;
+  const bool classes = takes_labels<L>();
+  a.labels = classes && is_label(b.target.dtype);
+  a.dense = takes_dense<L>() && !a.labels;
+  a.single = L::row.target == RowTarget::single;
+  a.domain = target_domain<L>();
+  a.has_ignore_index = has_ignore_index(loss);
+  if constexpr (requires { loss.ignore_index; }) a.ignore_index = loss.ignore_index.value_or(0);
+  a.ranks = classes && (b.metrics.accuracy || b.metrics.top_k > 0);
+  a.top_k = b.metrics.top_k;
+  a.warp_team = cols <= kChunk;
+  a.options = pass_options(b, needs_weight_sum(b, a.has_ignore_index), rows, rows);
+  a.value = scratch.take<double>(rows);
+  return a;
+}
+
+template <int... kParts>
+void launch_row_parts(const AnyLoss& any, const RowSumsArgs& a, CUstream_st* stream,
+                      std::integer_sequence<int, kParts...>) {
+  (launch_rows<kParts>(any, a, stream), ...);
 }
 
 }  // namespace
@@ -86,8 +189,10 @@ std::size_t loss_scratch(const AnyLoss& any, const LossBatch& batch) {
   Scratch scratch(nullptr);
   std::visit(
       [&]<class L>(const L& loss) {
-        if constexpr (loss::Pointwise<L>)
-          pointwise_args(batch, scratch);
+        if constexpr (loss::Elementwise<L>)
+          pointwise_args(loss, batch, scratch);
+        else if constexpr (loss::RowSums<L>)
+          row_sums_args(loss, batch, scratch);
         else
           softmax_args(loss, batch, scratch);
       },
@@ -107,11 +212,23 @@ void loss(const AnyLoss& any, const LossBatch& batch, LossReport* report, const 
   };
   std::visit(
       [&]<class L>(const L& loss) {
-        if constexpr (loss::Pointwise<L>) {
-          PointwiseArgs args = pointwise_args(batch, scratch);
+        if constexpr (loss::Elementwise<L>) {
+          PointwiseArgs args = pointwise_args(loss, batch, scratch);
           run(
               args, [&] { launch_element_weights(args, stream); },
-              [&]<class T>() { launch_pointwise<T>(any, args, stream); });
+              [&]<class T>() {
+                if (args.options.root && batch.gradient) {
+                  PointwiseArgs value = value_pass(args);
+                  launch_pointwise(any, value, stream);
+                  end_loss(value, stream);
+                }
+                launch_pointwise(any, args, stream);
+              });
+        } else if constexpr (loss::RowSums<L>) {
+          RowSumsArgs args = row_sums_args(loss, batch, scratch);
+          run(
+              args, [&] { launch_row_weights(args, stream); },
+              [&]<class T>() { launch_row_parts(any, args, stream, std::make_integer_sequence<int, kRowParts>{}); });
         } else {
           SoftmaxArgs args = softmax_args(loss, batch, scratch);
           const bool is_short = args.cols <= kShortRow;

@@ -1,36 +1,87 @@
-// Every pointwise loss of the list, for predictions of one type: picks the kernel.
+// Every pointwise loss of the list: picks the kernel. A kernel has a part of the losses, and a file of its own.
 #pragma once
 
+#include <type_traits>
 #include <variant>
 
-#include "kernels/pointwise_any.cuh"
-#include "kernels/pointwise_plain.cuh"
+#include "kernels/pointwise_kernel.cuh"
 
 namespace fuselage::kernels {
 
-/// The pass with predictions of type T.
-template <class T>
-void launch_pointwise(const AnyLoss& any, const PointwiseArgs& a, CUstream_st* stream) {
-  const Launch shape = shape_pointwise("pointwise loss", a, stream);
-  const bool plain = !a.weight.data && !a.mask.data && !a.upstream.data && a.prediction.vectors && a.target.vectors &&
-                     a.target.dtype == a.prediction.dtype && (!a.gradient.data || a.gradient.vectors) &&
-                     (!a.values.data || a.values.vectors);
+/// Losses whose elements need more registers than those of all others: in 96 they would spill.
+template <class L>
+inline constexpr bool kManyRegisters = false;
+template <>
+inline constexpr bool kManyRegisters<loss::Asymmetric> = true;
+
+/// Light losses are spread over the parts; the others have a kernel in one of them.
+enum class PointwiseKind { light, heavy, pair };
+template <class L>
+inline constexpr PointwiseKind kKind = loss::PointwisePair<L> ? PointwiseKind::pair
+                                       : kManyRegisters<L>    ? PointwiseKind::heavy
+                                                              : PointwiseKind::light;
+inline constexpr int kPointwiseParts = 4;
+template <class L>
+constexpr int part_of(std::size_t index) {
+  if (kKind<L> == PointwiseKind::light) return static_cast<int>(index) % kPointwiseParts;
+  return kKind<L> == PointwiseKind::pair ? 3 : 2;
+}
+
+/// The losses of one part and kind.
+template <int kPart, PointwiseKind kOf, std::size_t kIndex, class Set, class... Rest>
+struct PointwisePart {
+  using type = Set;
+};
+template <int kPart, PointwiseKind kOf, std::size_t kIndex, class... Own, class L, class... Rest>
+struct PointwisePart<kPart, kOf, kIndex, LossSet<Own...>, L, Rest...> {
+  static constexpr bool kTakes = loss::Elementwise<L> && kKind<L> == kOf && part_of<L>(kIndex) == kPart;
+  using Next = std::conditional_t<kTakes, LossSet<Own..., L>, LossSet<Own...>>;
+  using type = typename PointwisePart<kPart, kOf, kIndex + 1, Next, Rest...>::type;
+};
+template <int kPart, PointwiseKind kOf, class Any>
+struct PointwisePartOf;
+template <int kPart, PointwiseKind kOf, class... Ls>
+struct PointwisePartOf<kPart, kOf, std::variant<Ls...>> {
+  using type = typename PointwisePart<kPart, kOf, 0, LossSet<>, Ls...>::type;
+};
+
+/// The pass, where the loss is one of `Losses`.
+template <class Losses, int kBlocks>
+void launch_pointwise_of(const AnyLoss& any, const PointwiseArgs& a, CUstream_st* stream) {
   std::visit(
       [&]<class L>(const L& loss) {
-        if constexpr (loss::Pointwise<L>) {
-          if (!plain)
-            launch(shape, any_kernel<L, T>, loss, a);
-          else if (a.metrics)
-            launch(shape, plain_kernel<L, T, true>, loss, a);
-          else
-            launch(shape, plain_kernel<L, T, false>, loss, a);
+        if constexpr (Losses::template has<L>()) {
+          Losses losses;
+          losses.choose(loss);
+          launch(shape_pointwise("pointwise loss", a, stream), pointwise_kernel<Losses, kBlocks>, losses, a);
         }
       },
       any);
 }
 
-extern template void launch_pointwise<float>(const AnyLoss&, const PointwiseArgs&, CUstream_st*);
-extern template void launch_pointwise<bf16>(const AnyLoss&, const PointwiseArgs&, CUstream_st*);
-extern template void launch_pointwise<f16>(const AnyLoss&, const PointwiseArgs&, CUstream_st*);
+/// The pass, where the loss belongs to that part. Losses of two predictions, which need more registers, have a kernel
+/// of their own in each part that has some.
+template <int kPart>
+void launch_pointwise_part(const AnyLoss& any, const PointwiseArgs& a, CUstream_st* stream) {
+  using enum PointwiseKind;
+  launch_pointwise_of<typename PointwisePartOf<kPart, light, AnyLoss>::type, 5>(any, a, stream);
+  launch_pointwise_of<typename PointwisePartOf<kPart, heavy, AnyLoss>::type, 4>(any, a, stream);
+  launch_pointwise_of<typename PointwisePartOf<kPart, pair, AnyLoss>::type, 5>(any, a, stream);
+}
+
+extern template void launch_pointwise_part<0>(const AnyLoss&, const PointwiseArgs&, CUstream_st*);
+extern template void launch_pointwise_part<1>(const AnyLoss&, const PointwiseArgs&, CUstream_st*);
+extern template void launch_pointwise_part<2>(const AnyLoss&, const PointwiseArgs&, CUstream_st*);
+extern template void launch_pointwise_part<3>(const AnyLoss&, const PointwiseArgs&, CUstream_st*);
+
+inline void launch_pointwise(const AnyLoss& any, const PointwiseArgs& a, CUstream_st* stream) {
+  const auto part = [&]<class L>(const L&) { return part_of<L>(any.index()); };
+  switch (std::visit(part, any)) {
+    case 0: return launch_pointwise_part<0>(any, a, stream);
+    case 1: return launch_pointwise_part<1>(any, a, stream);
+    case 2: return launch_pointwise_part<2>(any, a, stream);
+    default: return launch_pointwise_part<3>(any, a, stream);
+  }
+}
 
 }  // namespace fuselage::kernels

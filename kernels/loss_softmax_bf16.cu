@@ -1,8 +1,8 @@
 // Softmax cross-entropy on predictions of type bf16.
 // budget: softmax_long_kernel registers<=128 spills=0
 // budget: softmax_short_kernel registers<=64 spills=0
-// vectors: softmax_long_kernel<*, 8, false loads>=20 stores>=4
-// vectors: softmax_long_kernel<*, 8, true loads>=28 stores>=2
+// vectors: softmax_long_kernel<*, 8, *)0 loads>=20 stores>=4
+// vectors: softmax_long_kernel<*, 8, *)1 loads>=28 stores>=2
 #include "kernels/softmax_long.cuh"
 #include "kernels/softmax_short.cuh"
 

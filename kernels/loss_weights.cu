@@ -32,9 +32,9 @@ __global__ void __launch_bounds__(kEndThreads) end_kernel(const __grid_constant_
   for (std::int64_t c = blockIdx.x; c < chunks; c += gridDim.x) {
     put_chunk_sum(a.value, n, 1, c);
     if constexpr (!kWeights && std::is_same_v<Args, PointwiseArgs>) {
-      if (!a.abs_error) continue;
-      put_chunk_sum(a.abs_error, n, 1, c);
-      put_chunk_sum(a.squared_error, n, 1, c);
+#pragma unroll 1
+      for (int m = 0; m < a.metric_sums; ++m)
+        if (a.metric[m]) put_chunk_sum(a.metric[m], n, 1, c);
     }
   }
   if (!last_block(&a.counters->ticket)) return;
@@ -57,47 +57,63 @@ void end_apart(const Args& a, CUstream_st* stream) {
 // budget: element_weights_kernel registers<=80 spills=0
 // vectors: element_weights_kernel loads>=4 stores>=0
 __global__ void __launch_bounds__(kPointwiseThreads) element_weights_kernel(const __grid_constant__ PointwiseArgs a) {
+  const WarpFloats floats(a);
   for_each_chunk(a.size, [&](std::int64_t c, std::int64_t begin, int length) {
-    float sum[kLanesOfThread] = {};
-    for (int base = 0; base < length; base += kLanes)
+    const Share at(a.wide);
+    float sums[kLanesOfThread] = {};
+    for (int base = 0; base < length; base += kLanes) {
+      ThreadTile<false> tile;
+      load_any(a, floats, begin + base, length - base < kLanes ? length - base : kLanes, at, tile);
+      float weight[kLanesOfThread] = {1, 1, 1, 1, 1, 1, 1, 1};
+      if (floats.has(kWeight)) read_share(floats.of(kWeight), at, weight);
 #pragma unroll
-      for (int j = 0; j < kLanesOfThread / kGroup; ++j) {
-        const int i = base + (j * kWarp + lane_id()) * kGroup;
-        if (i >= length) continue;
-        const Group at = group_at(a, begin + i, length - i);
-        float t[kGroup] = {}, w[kGroup] = {1, 1, 1, 1}, mask[kGroup] = {1, 1, 1, 1};
-        with_real(a.target.dtype, [&]<class T>() { load_group<T>(a.target, at, a.cols, t); });
-        if (a.weight.data) load_group<float>(a.weight, at, a.cols, w);
-        if (a.mask.data) load_group<std::uint8_t>(a.mask, at, a.cols, mask);
-#pragma unroll
-        for (int v = 0; v < kGroup; ++v)
-          if (v < at.live && mask[v] > 0 && t[v] == t[v]) sum[j * kGroup + v] = sum[j * kGroup + v] + w[v];
-      }
-    const float total = add_warp_lanes<kGroup>(sum);
-    if (lane_id() == 0) a.value[c] = static_cast<double>(total);
+      for (int k = 0; k < kLanesOfThread; ++k)
+        if ((tile.kept >> k & 1u) && in_domain_of(a, tile.t[k]) && is_weight(weight[k])) sums[k] = sums[k] + weight[k];
+    }
+    put_sum(sums, a.wide, a.value, c);
   });
   finish_weights(a);
 }
 
-/// A thread takes a row, or where the targets are dense, and a NaN among them leaves the row out, a warp does.
+/// The bad weights of softmax passes; those of other losses are counted by their own passes.
+template <class Args>
+__device__ __forceinline__ void add_bad_weight(const Args& a, std::int64_t r) {
+  if constexpr (std::is_same_v<Args, SoftmaxArgs>) {
+    atomicAdd(&a.counters->bad_weights, Count{1});
+    atomicMax(&a.counters->least_bad_weight, ~static_cast<Count>(r));
+  }
+}
+
+/// A bad class weight of dense targets counts once, as row 0. Called by one warp.
+template <class Args>
+__device__ __forceinline__ void look_at_class_weights(const Args& a) {
+  bool bad = false;
+  for (std::int64_t c = lane_id(); c < a.cols; c += kWarp)
+    bad = bad || !is_weight(static_cast<const float*>(a.class_weight.data)[c * a.class_weight.col_stride]);
+  if (__any_sync(kFullWarp, bad) && lane_id() == 0) add_bad_weight(a, 0);
+}
+
+/// A thread takes a row, or where the targets are dense, and a bad one among them leaves the row out, a warp does.
 // budget: row_weights_kernel registers<=64 spills=0
-template <bool kDense>
-__global__ void __launch_bounds__(kWeightThreads) row_weights_kernel(const __grid_constant__ SoftmaxArgs a) {
+template <bool kDense, class Args>
+__global__ void __launch_bounds__(kWeightThreads) row_weights_kernel(const __grid_constant__ Args a) {
   constexpr int kShare = kDense ? kWarp : 1;
   const std::int64_t thread = thread_of_grid(), step = threads_of_grid() / kShare;
   for (std::int64_t r = thread / kShare; r < a.rows; r += step) {
-    const RowInputs in = row_inputs(a, 0, r);
+    const auto in = row_inputs(a, 0, r);
+    if (in.bad_weight && thread % kShare == 0) add_bad_weight(a, r);
     bool counts = in.counts;
     if (kDense && counts) {
-      for (std::int64_t c = lane_id(); c < a.cols; c += kWarp) {
-        const float t = real_at(a.target, r, c);
-        counts = counts && t == t;
-      }
+      for (std::int64_t c = lane_id(); c < a.cols; c += kWarp)
+        counts = counts && is_good_target(a, real_at(a.target, r, c));
       counts = __all_sync(kFullWarp, counts);
     }
     if (thread % kShare == 0)
       a.value[r] = counts ? static_cast<double>(in.weight) * static_cast<double>(in.label_class_weight) : 0.0;
   }
+  if (kDense && std::is_same_v<Args, SoftmaxArgs> && a.class_weight.data && a.rows > 0 && blockIdx.x == 0 &&
+      warp_id() == 0)
+    look_at_class_weights(a);
   finish_weights(a);
 }
 
@@ -109,22 +125,34 @@ std::size_t chunk_bytes(std::int64_t cols) { return static_cast<std::size_t>(chu
 }  // namespace
 
 void launch_element_weights(const PointwiseArgs& a, CUstream_st* stream) {
-  launch(shape_pointwise("weights of elements", a, stream), element_weights_kernel, a);
+  PointwiseArgs weights = a;
+  weights.inputs &= 1u << kTarget | 1u << kWeight | 1u << kMask;
+  weights.metric_sums = 0;
+  launch(shape_pointwise("weights of elements", weights, stream), element_weights_kernel, weights);
   end_apart<true>(a, stream);
 }
 
-void launch_row_weights(const SoftmaxArgs& a, CUstream_st* stream) {
+namespace {
+
+template <class Args>
+void weigh_rows(const Args& a, CUstream_st* stream) {
   const int threads = threads_for(kWeightThreads);
   launch({.name = "weights of rows",
           .blocks = blocks_for(a.rows, a.dense ? threads / kWarp : threads),
           .threads = threads,
           .stream = stream},
-         a.dense ? row_weights_kernel<true> : row_weights_kernel<false>, a);
+         a.dense ? row_weights_kernel<true, Args> : row_weights_kernel<false, Args>, a);
   end_apart<true>(a, stream);
 }
 
+}  // namespace
+
+void launch_row_weights(const SoftmaxArgs& a, CUstream_st* stream) { weigh_rows(a, stream); }
+void launch_row_weights(const RowSumsArgs& a, CUstream_st* stream) { weigh_rows(a, stream); }
+
 void end_loss(const PointwiseArgs& a, CUstream_st* stream) { end_apart<false>(a, stream); }
 void end_loss(const SoftmaxArgs& a, CUstream_st* stream) { end_apart<false>(a, stream); }
+void end_loss(const RowSumsArgs& a, CUstream_st* stream) { end_apart<false>(a, stream); }
 
 bool far_chunks(std::int64_t cols) { return cols > kChunk && chunk_bytes(cols) > shared_room() / 2; }
 

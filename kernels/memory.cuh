@@ -100,6 +100,7 @@ template <class Void>
 struct BasicPlane {
   Void* data = nullptr;
   std::int64_t row_stride = 0, col_stride = 0;
+  std::int64_t block = 0, block_stride = 0;  ///< see BasicView
   DType dtype = DType::f32;
   bool vectors = false;  ///< element i of the whole pass stands i after `data`, which is 16-byte aligned
 };
@@ -110,8 +111,19 @@ using MutablePlane = BasicPlane<void>;
 template <class Void>
 BasicPlane<Void> plane_of(const BasicView<Void>& v, std::int64_t rows, std::int64_t cols) {
   const bool aligned = reinterpret_cast<std::uintptr_t>(v.data) % 16 == 0;
-  return {v.data, v.rows > 1 ? v.row_stride : 0, v.cols > 1 ? v.col_stride : 0, v.dtype,
+  return {v.data,
+          v.rows > 1 ? v.row_stride : 0,
+          v.cols > 1 ? v.col_stride : 0,
+          v.block,
+          v.block_stride,
+          v.dtype,
           aligned && v.packed() && v.rows == rows && v.cols == cols};
+}
+
+/// Where row r begins, in elements after `data`.
+template <class Void>
+__device__ __forceinline__ std::int64_t row_offset(const BasicPlane<Void>& p, std::int64_t r) {
+  return p.block == 0 ? r * p.row_stride : r / p.block * p.block_stride + r % p.block * p.row_stride;
 }
 
 /// Calls f.template operator()<T>() for the real type `type`.
@@ -128,7 +140,7 @@ __device__ __forceinline__ void with_real(DType type, F&& f) {
 __device__ __forceinline__ float real_at(const Plane& p, std::int64_t r, std::int64_t c) {
   float x = 0;
   with_real(p.dtype,
-            [&]<class T>() { x = to_float(static_cast<const T*>(p.data)[r * p.row_stride + c * p.col_stride]); });
+            [&]<class T>() { x = to_float(static_cast<const T*>(p.data)[row_offset(p, r) + c * p.col_stride]); });
   return x;
 }
 

@@ -46,6 +46,20 @@ __device__ __forceinline__ S add_warp_lanes(S (&sums)[kLanesOfThread]) {
   return part[0];
 }
 
+/// The same where 4 or, if `wide`, 8 lanes of a thread lie side by side.
+template <class S>
+__device__ __forceinline__ S add_warp_lanes(S (&sums)[kLanesOfThread], bool wide) {
+  static_assert(kLanesOfThread == 8);
+  S low = (sums[0] + sums[1]) + (sums[2] + sums[3]), high = (sums[4] + sums[5]) + (sums[6] + sums[7]);
+  if (wide) low = low + high;
+#pragma unroll
+  for (int o = 1; o < kWarp; o *= 2) {
+    low = low + __shfl_xor_sync(kFullWarp, low, o);
+    high = high + __shfl_xor_sync(kFullWarp, high, o);
+  }
+  return wide ? low : low + high;
+}
+
 /// add_chunk of core/partition.h by a block: n doubles, `stride` apart. The result is in the threads of the first warp.
 __device__ __forceinline__ double block_chunk(const double* x, int n, std::int64_t stride) {
   auto& lanes = shared<double[kLanes]>([] {});

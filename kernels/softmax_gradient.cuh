@@ -53,27 +53,54 @@ __device__ __forceinline__ unsigned rank_in_chunk(const SoftmaxArgs& a, const Ro
   return before;
 }
 
+/// The first element of chunk `c` that is the row's maximum, as this thread sees it; ~0 where there is none.
+template <int V, class T>
+__device__ __forceinline__ Count first_of_chunk(const SoftmaxArgs& a, const RowView<T>& row, std::int64_t c,
+                                                float max) {
+  Count first = ~Count{0};
+  for_each_group<V, 1>(chunk_length(a.cols, c), [&](int, int i, int live) {
+    float x[V];
+    load_logits(row, c * kChunk + i, live, x);
+#pragma unroll
+    for (int v = V - 1; v >= 0; --v) {
+      const Count at = static_cast<Count>(c * kChunk + i + v);
+      if (v < live && x[v] == max && at < first) first = at;
+    }
+  });
+  return first;
+}
+
 /// What the gradient of a row needs beside its chunks.
 struct RowGradient {
   double sum_scale, scale;  ///< sum of the coefficients / sum of the terms; gradient scale
   SoftmaxBase<float> base;
+  detail::Pair<float> origin;  ///< in the place of `base` for transformed logits
   float row_scale, sum, at_peak, peak;
   float at_label;  ///< the gradient of the label's own element
 };
 
 /// The gradient of chunk `c`: term * factor - s q, where x is the row's peak s (A - q) - s A (1 - p), and the
 /// label's own. Gives back how many elements are not finite.
-template <class T, int V, bool kSoft>
+template <class T, int V, SoftmaxForm kForm>
 __device__ __forceinline__ unsigned gradient_chunk(const SoftmaxArgs& a, const Smoothing& share, const RowView<T>& row,
-                                                   const RowGradient& g, const SoftmaxBase<float>& base,
-                                                   std::int64_t label, std::int64_t c, const float* terms) {
+                                                   const RowGradient& g, const ChunkStore& store, std::int64_t label,
+                                                   std::int64_t c, const float* terms) {
+  constexpr bool kSoft = kForm != SoftmaxForm::hard, kShaped = kForm == SoftmaxForm::shaped;
   const std::int64_t first = c * kChunk;
   const int n = chunk_length(a.cols, c);
   const std::int64_t behind = label - first;
   const int label_at = behind >= 0 && behind < n ? static_cast<int>(behind) : -1;
-  const double rebase = softmax_rebase(base, g.base);
+  const SoftmaxBase<float> base = store.base;
+  double rebase;
+  detail::Pair<float> origin{};
+  if constexpr (kShaped) {
+    rebase = softmax_rebase(a.shape, store.part.max, g.origin);
+    origin = softmax_origin(a.shape, store.part.max);
+  } else {
+    rebase = softmax_rebase(base, g.base);
+  }
   const float factor = static_cast<float>(g.sum_scale * rebase * g.scale), least = softmax_least(factor);
-  T* out = static_cast<T*>(a.gradient.data) + row.row * a.gradient.row_stride + first * a.gradient.col_stride;
+  T* out = static_cast<T*>(a.gradient.data) + row_of<V>(a.gradient, row.row) + first * a.gradient.col_stride;
   unsigned nonfinite = 0;
   for_each_group<V, kSoft ? 1 : 2>(n, [&](int, int i, int live) {
     float x[V] = {}, y[V] = {}, q[V] = {};
@@ -83,11 +110,20 @@ __device__ __forceinline__ unsigned gradient_chunk(const SoftmaxArgs& a, const S
 #pragma unroll
     for (int v = 0; v < V; ++v) {
       if (v >= live) continue;
-      y[v] = softmax_scaled(terms ? y[v] : softmax_term(x[v], base), factor, least);
+      float slope = 1;
+      if constexpr (kShaped) {
+        const SoftmaxImage<float> image = softmax_image(a.shape, x[v]);
+        if (!terms) y[v] = softmax_term(softmax_distance(a.shape, image.at, origin));
+        y[v] = softmax_scaled(y[v], factor, least);
+        slope = image.slope;
+      } else {
+        y[v] = softmax_scaled(terms ? y[v] : softmax_term(x[v], base), factor, least);
+      }
       if constexpr (kSoft) {
         const float soft = fma(-g.row_scale, q[v], y[v]);
         y[v] = select(x[v] == g.peak, fma(g.row_scale, g.sum - q[v], -g.at_peak), soft);
       }
+      if constexpr (kShaped) y[v] = softmax_bent(y[v], slope);
       if (i + v == label_at) y[v] = g.at_label;
       nonfinite += !(abs(y[v]) < finite_limit<T>());
     }

@@ -22,7 +22,9 @@ struct RowState {
   bool bad, ranked;
   std::int64_t rank_label;
   float rank_logit;
-  unsigned long long rank;
+  unsigned long long rank, argmax;
+  float max;
+  double odds;
   Most most[kBlockWarps];
 };
 
@@ -35,12 +37,23 @@ __device__ __forceinline__ void sync_team() {
 }
 
 /// The row from its chunks, by the leader: value and state.
-template <class T, bool kSoft>
+template <class T, SoftmaxForm kForm>
 __device__ void close_row(const SoftmaxArgs& a, const Smoothing& share, const RowView<T>& row, const RowInputs& in,
                           const ChunkStore* chunks, RowState& state) {
-  const SoftmaxRow<double> sums = softmax_row(chunks_of(a.cols), [&](std::int64_t c) { return chunks[c].part; });
+  constexpr bool kSoft = kForm != SoftmaxForm::hard, kShaped = kForm == SoftmaxForm::shaped;
+  const auto part = [&](std::int64_t c) { return chunks[c].part; };
+  RowGradient& g = state.gradient;
+  SoftmaxRow<double> sums;
+  if constexpr (kShaped) {
+    sums = softmax_row(a.shape, chunks_of(a.cols), part);
+    g.origin = softmax_origin(a.shape, static_cast<float>(sums.max));
+  } else {
+    sums = softmax_row(chunks_of(a.cols), part);
+  }
   state.bad = a.dense && sums.q != sums.q;           // a NaN among the targets
   state.ranked = a.ranks && sums.odds == sums.odds;  // a NaN row is never right
+  state.max = static_cast<float>(sums.max);
+  state.odds = sums.odds;
   if (state.bad) return put_value(a, row.row, 0);
   SoftmaxTarget<double> target{0, 0};
   float x_label = static_cast<float>(sums.anchor);
@@ -50,10 +63,22 @@ __device__ void close_row(const SoftmaxArgs& a, const Smoothing& share, const Ro
       target.label_q = static_cast<double>(softmax_coefficient(in.label_class_weight, 0.0f, share.keep, share.even));
     x_label = to_float(row.x[in.label * row.stride]);
   }
-  put_value(a, row.row, softmax_value<double>(sums, target, x_label) * static_cast<double>(in.weight));
+  double gap = static_cast<double>(x_label);
+  SoftmaxImage<float> image{};
+  if constexpr (kShaped) {
+    if (!a.dense) image = softmax_image(a.shape, x_label);
+    gap = a.dense ? 0 : softmax_distance_double(a.shape, image.at, g.origin);
+  }
+  double loss = softmax_value<double>(sums, target, gap), sum = target.label_weight + sums.q;
+  SoftmaxExtra<double> extra{0, 0};
+  if (kSoft && a.z_loss > 0) {
+    const double level = kShaped ? softmax_level(a.shape, g.origin) : sums.anchor;
+    extra = softmax_extra(static_cast<double>(a.z_loss), level, sums.odds);
+    loss = loss + extra.value;
+    sum = sum + extra.slope;
+  }
+  put_value(a, row.row, loss * static_cast<double>(in.weight));
 
-  const double sum = target.label_weight + sums.q;
-  RowGradient& g = state.gradient;
   g.peak = static_cast<float>(softmax_peak(sums));
   g.base = softmax_base(static_cast<float>(sums.max));
   g.sum_scale = sum * sums.scale;
@@ -62,9 +87,20 @@ __device__ void close_row(const SoftmaxArgs& a, const Smoothing& share, const Ro
   g.sum = static_cast<float>(sum);
   g.at_peak = static_cast<float>(in.scale * sum * sums.complement);
   if (a.dense) return;
-  const SoftmaxBase<float> base = chunks[in.label / kChunk].base;
-  const double p = static_cast<double>(softmax_term(x_label, base)) * sums.scale * softmax_rebase(base, g.base);
-  g.at_label = static_cast<float>(in.scale * softmax_label_gradient<double>(sums, target, x_label, p));
+  const ChunkStore& store = chunks[in.label / kChunk];
+  double p;
+  if constexpr (kShaped) {
+    const float own = store.part.max;
+    const float term = softmax_term(softmax_distance(a.shape, image.at, softmax_origin(a.shape, own)));
+    p = static_cast<double>(term) * sums.scale * softmax_rebase(a.shape, own, g.origin);
+  } else {
+    p = static_cast<double>(softmax_term(x_label, store.base)) * sums.scale * softmax_rebase(store.base, g.base);
+  }
+  if constexpr (kSoft)
+    g.at_label = static_cast<float>(in.scale * softmax_label_gradient<double>(sums, target, x_label, p, extra.slope));
+  else
+    g.at_label = static_cast<float>(in.scale * softmax_label_gradient<double>(sums, target, x_label, p));
+  if constexpr (kShaped) g.at_label = softmax_bent(g.at_label, image.slope);
 }
 
 /// The rank of the label, by the whole team.
@@ -89,6 +125,7 @@ __device__ void count_rank(const SoftmaxArgs& a, const RowView<T>& row, const Ro
     }
     state.rank_logit = to_float(row.x[state.rank_label * row.stride]);
     state.rank = 0;
+    state.argmax = ~0ull;
   }
   sync_team<kWarpTeam>();
   unsigned long long before = 0;
@@ -96,22 +133,28 @@ __device__ void count_rank(const SoftmaxArgs& a, const RowView<T>& row, const Ro
     before += rank_in_chunk<V>(a, row, c, state.rank_logit, state.rank_label);
   before = warp_reduce(before, Sum{});
   if (lane_id() == 0) atomicAdd(&state.rank, before);
+  if (a.tallies)
+    for (std::int64_t c = warp; c < chunks; c += warps) {
+      const Count first = first_of_chunk<V>(a, row, c, state.max);
+      if (first != ~Count{0}) atomicMin(&state.argmax, first);
+    }
   sync_team<kWarpTeam>();
   if (!leader) return;
   counts.correct += state.rank == 0;
   counts.top_k += a.top_k > 0 && state.rank < static_cast<unsigned long long>(a.top_k);
+  if (a.tallies) tally(a, state.rank_label, static_cast<std::int64_t>(state.argmax), 1 / (1 + state.odds));
 }
 
 /// Zeros for a row that counts for nothing.
-template <class T>
+template <class T, int V>
 __device__ void leave_out_row(const SoftmaxArgs& a, std::int64_t r, int thread, int threads) {
   if (thread == 0) put_value(a, r, 0);
   if (!a.gradient.data) return;
-  T* g = static_cast<T*>(a.gradient.data) + r * a.gradient.row_stride;
+  T* g = static_cast<T*>(a.gradient.data) + row_of<V>(a.gradient, r);
   for (std::int64_t c = thread; c < a.cols; c += threads) g[c * a.gradient.col_stride] = T{};
 }
 
-template <class T, int V, bool kSoft, bool kWarpTeam>
+template <class T, int V, SoftmaxForm kForm, bool kWarpTeam>
 __global__ void __launch_bounds__(kTeamThreads<kWarpTeam>, kTeamBlocks<kWarpTeam>)
     softmax_long_kernel(const __grid_constant__ SoftmaxArgs a) {
   auto& states = shared<RowState[kWarpTeam ? kRowWarps : 1]>([] {});
@@ -131,19 +174,19 @@ __global__ void __launch_bounds__(kTeamThreads<kWarpTeam>, kTeamBlocks<kWarpTeam
     const RowInputs in = row_inputs(a, pass, r);
     if (!in.counts) {
       if (in.bad && thread == 0) counts.add_bad(r);
-      leave_out_row<T>(a, r, thread, warps * kWarp);
+      leave_out_row<T, V>(a, r, thread, warps * kWarp);
       continue;
     }
-    const RowView<T> row{static_cast<const T*>(a.prediction.data) + r * a.prediction.row_stride,
-                         a.prediction.col_stride, r};
+    const RowView<T> row{static_cast<const T*>(a.prediction.data) + row_of<V>(a.prediction, r), a.prediction.col_stride,
+                         r};
     for (std::int64_t c = warp; c < chunks; c += warps) {
-      const ChunkStore store = sweep_chunk<T, V, kSoft>(a, share, row, c, terms);
+      const ChunkStore store = sweep_chunk<T, V, kForm>(a, share, row, c, terms);
       __syncwarp();  // the last row's base has been read
       if (lane_id() == 0) stores[c] = store;
     }
     sync_team<kWarpTeam>();  // the chunks are there, and the last row's state has been read
     if (thread == 0) {
-      close_row<T, kSoft>(a, share, row, in, stores, state);
+      close_row<T, kForm>(a, share, row, in, stores, state);
       if (state.bad)
         counts.add_bad(r);
       else
@@ -151,13 +194,12 @@ __global__ void __launch_bounds__(kTeamThreads<kWarpTeam>, kTeamBlocks<kWarpTeam
     }
     sync_team<kWarpTeam>();
     if (state.bad) {
-      leave_out_row<T>(a, r, thread, warps * kWarp);
+      leave_out_row<T, V>(a, r, thread, warps * kWarp);
     } else {
       if (state.ranked) count_rank<T, V, kWarpTeam>(a, row, in, warp, warps, state, counts);
       if (a.gradient.data)
         for (std::int64_t c = warp; c < chunks; c += warps)
-          counts.nonfinite +=
-              gradient_chunk<T, V, kSoft>(a, share, row, state.gradient, stores[c].base, in.label, c, terms);
+          counts.nonfinite += gradient_chunk<T, V, kForm>(a, share, row, state.gradient, stores[c], in.label, c, terms);
     }
   }
   finish_rows(a, counts);
@@ -171,20 +213,23 @@ void launch_softmax_long(const SoftmaxArgs& args, CUstream_st* stream) {
   SoftmaxArgs a = args;
   const Launch shape = shape_softmax_long(a, stream);
   const auto lines_up = [&]<class Plane>(const Plane& p) {  // rows can be read by 16 bytes
-    return !p.data || (p.col_stride == 1 && reinterpret_cast<std::uintptr_t>(p.data) % 16 == 0 &&
+    return !p.data || (p.col_stride == 1 && p.block == 0 && reinterpret_cast<std::uintptr_t>(p.data) % 16 == 0 &&
                        p.row_stride * static_cast<std::int64_t>(sizeof(T)) % 16 == 0);
   };
-  const bool vectors = lines_up(a.prediction) && lines_up(a.gradient);
-  const auto pick = [&]<int V>() {
-    if (a.cols <= kChunk)
-      launch(shape, a.soft ? softmax_long_kernel<T, V, true, true> : softmax_long_kernel<T, V, false, true>, a);
-    else
-      launch(shape, a.soft ? softmax_long_kernel<T, V, true, false> : softmax_long_kernel<T, V, false, false>, a);
+  // Transformed logits are computed longer than they are read: one by one will do.
+  const bool vectors =
+      lines_up(a.prediction) && lines_up(a.gradient) && a.target.block == 0 && a.form != SoftmaxForm::shaped;
+  const auto pick = [&]<int V, SoftmaxForm kForm>() {
+    launch(shape, a.cols <= kChunk ? softmax_long_kernel<T, V, kForm, true> : softmax_long_kernel<T, V, kForm, false>,
+           a);
   };
-  if (vectors)
-    pick.template operator()<kVector<T>>();
+  using enum SoftmaxForm;
+  if (a.form == shaped)
+    pick.template operator()<1, shaped>();
+  else if (vectors)
+    a.form == soft ? pick.template operator()<kVector<T>, soft>() : pick.template operator()<kVector<T>, hard>();
   else
-    pick.template operator()<1>();
+    a.form == soft ? pick.template operator()<1, soft>() : pick.template operator()<1, hard>();
 }
 
 }  // namespace fuselage::kernels

@@ -1,7 +1,7 @@
 // What the kernels of softmax cross-entropy share: arguments, a row's inputs, the end of the pass.
 #pragma once
 
-#include "fuselage/core/softmax.h"
+#include "fuselage/core/softmax_shape.h"
 #include "fuselage/losses.h"
 #include "kernels/launch.cuh"
 #include "kernels/pass.cuh"
@@ -15,16 +15,22 @@ struct ChunkStore {
 };
 
 struct SoftmaxArgs {
-  Plane prediction, target, weight, mask, upstream, class_weight;
+  Plane prediction, target, weight, mask, lengths, upstream, class_weight;
   MutablePlane gradient, values;
   std::int64_t rows, cols;
-  bool dense;           ///< targets are coefficients, not labels
-  bool soft;            ///< dense, or labels that are smoothed
+  bool dense;  ///< targets are coefficients, not labels
+  SoftmaxForm form;
+  SoftmaxShape shape;
+  float z_loss;
   bool target_vectors;  ///< rows of the targets can be read by 16 bytes
   bool has_ignore_index;
   std::int64_t ignore_index;
   double label_smoothing;
-  bool ranks;  ///< accuracy or top_k is asked for
+  std::int64_t steps;  ///< rows of a sequence, where there are lengths
+  bool ranks;          ///< a metric looks at the order of the logits
+  bool tallies;        ///< confusion or calibration is asked for
+  std::int64_t bins;
+  MutablePlane confusion, calibration;
   std::int32_t top_k;
   PassOptions options;
   double* value;       ///< one for each row
@@ -36,21 +42,41 @@ struct SoftmaxArgs {
 
 /// What a row's inputs say before its logits are looked at.
 struct RowInputs {
-  bool counts;         ///< not masked, not ignored, not bad
-  bool bad;            ///< a label outside [0, cols)
+  bool counts;  ///< not masked, not ignored, not bad, and of a valid weight
+  bool bad;     ///< a label outside [0, cols), or a length that is none
+  bool bad_weight;
   std::int64_t label;  ///< -1 for dense targets
   float weight, label_class_weight;
   double scale;  ///< gradient scale, times weight and upstream gradient
 };
 
+/// Of a row that counts so far: its target decides, then its weights.
+__device__ __forceinline__ RowInputs judged(const SoftmaxArgs& a, RowInputs in, std::int64_t r) {
+  if (!in.counts || (is_weight(in.weight) && is_weight(in.label_class_weight))) return in;
+  in.counts = false;
+#pragma unroll 1
+  for (std::int64_t c = 0; a.dense && c < a.cols; ++c) {
+    const float t = real_at(a.target, r, c);
+    in.bad = in.bad || t != t;
+  }
+  in.bad_weight = !in.bad;
+  return in;
+}
+
 __device__ __forceinline__ RowInputs row_inputs(const SoftmaxArgs& a, float scale, std::int64_t r) {
   const auto f32_at = [](const Plane& p, std::int64_t at) { return static_cast<const float*>(p.data)[at]; };
-  RowInputs in{true, false, -1, 1, 1, 0};
+  RowInputs in{true, false, false, -1, 1, 1, 0};
   if (a.weight.data) in.weight = f32_at(a.weight, r * a.weight.row_stride);
   in.scale = static_cast<double>(scale) * static_cast<double>(in.weight);
   if (a.upstream.data) in.scale = in.scale * static_cast<double>(f32_at(a.upstream, r * a.upstream.row_stride));
+  if (a.lengths.data) {
+    const Step step = step_of(r, a.steps, label_at(a.lengths, r / a.steps));
+    in.counts = step.counts;
+    in.bad = step.bad;
+    if (!in.counts) return in;
+  }
   if (a.mask.data) in.counts = static_cast<const std::uint8_t*>(a.mask.data)[r * a.mask.row_stride] != 0;
-  if (!in.counts || a.dense) return in;
+  if (!in.counts || a.dense) return judged(a, in, r);
   in.label = label_at(a.target, r);
   if (a.has_ignore_index && in.label == a.ignore_index) {
     in.counts = false;
@@ -60,7 +86,7 @@ __device__ __forceinline__ RowInputs row_inputs(const SoftmaxArgs& a, float scal
   } else if (a.class_weight.data) {
     in.label_class_weight = f32_at(a.class_weight, in.label * a.class_weight.col_stride);
   }
-  return in;
+  return judged(a, in, r);
 }
 
 /// The shares of label smoothing: the label's, and every class's.
@@ -80,6 +106,22 @@ __device__ __forceinline__ float coefficient_at(const SoftmaxArgs& a, const Smoo
                              a.dense ? real_at(a.target, r, c) : 0.0f, s.keep, s.even);
 }
 
+/// Whether a number of a dense target is one; a row with another is bad.
+__device__ __forceinline__ bool is_good_target(const SoftmaxArgs&, float t) { return t == t; }
+
+/// Adds a row to the confusion counts and the calibration bins. Integers: their order does not show.
+__device__ __forceinline__ void tally(const SoftmaxArgs& a, std::int64_t label, std::int64_t argmax, double p) {
+  const auto add = [](const MutablePlane& to, std::int64_t r, std::int64_t c, std::int64_t n) {
+    atomicAdd(static_cast<Count*>(to.data) + r * to.row_stride + c * to.col_stride, static_cast<Count>(n));
+  };
+  if (a.confusion.data) add(a.confusion, label, argmax, 1);
+  if (!a.calibration.data) return;
+  const Confidence own = softmax_confidence(p, a.bins);
+  add(a.calibration, own.bin, 0, 1);
+  if (label == argmax) add(a.calibration, own.bin, 1, 1);
+  add(a.calibration, own.bin, 2, own.fixed);
+}
+
 /// Writes a row's value.
 __device__ __forceinline__ void put_value(const SoftmaxArgs& a, std::int64_t r, double value) {
   a.value[r] = value;
@@ -93,6 +135,10 @@ __device__ __forceinline__ void end_pass(const SoftmaxArgs& a, std::int64_t left
   report.value_sum = block_sequence(a.value, left, stride);
   if (threadIdx.x > 0) return;
   write_report(a.options, a.counters, report, 1, [&](std::int64_t r) {
+    if (a.lengths.data) {
+      const std::int64_t length = label_at(a.lengths, r / a.steps);
+      if (step_of(r, a.steps, length).bad) return static_cast<double>(length);
+    }
     return a.dense ? __builtin_nan("") : static_cast<double>(label_at(a.target, r));
   });
   *a.report = report;

@@ -6,6 +6,15 @@
 
 namespace fuselage::kernels {
 
+/// Where row r of a plane begins. What is read by vectors has no blocks.
+template <int V, class Void>
+__device__ __forceinline__ std::int64_t row_of(const BasicPlane<Void>& p, std::int64_t r) {
+  if constexpr (V > 1)
+    return r * p.row_stride;
+  else
+    return row_offset(p, r);
+}
+
 /// One row as the sweeps see it.
 template <class T>
 struct RowView {
@@ -54,7 +63,7 @@ __device__ __forceinline__ void load_targets(const SoftmaxArgs& a, std::int64_t 
 #pragma unroll
   for (int v = 0; v < V; ++v) t[v] = 0;
   if (!a.dense) return;
-  const std::int64_t at = r * a.target.row_stride + c * a.target.col_stride;
+  const std::int64_t at = row_of<V>(a.target, r) + c * a.target.col_stride;
   const auto load = [&](const auto* data) {
     if (a.target_vectors && live == V) {
       load_floats<V>(data, t);
@@ -96,9 +105,10 @@ __device__ __forceinline__ void put_terms(const float (&x)[V], float* terms) {
 
 /// Sums up chunk `c`; the terms of the row go to `terms`, which has room for whole groups, where that is not null. The
 /// result is in lane 0.
-template <class T, int V, bool kSoft>
+template <class T, int V, SoftmaxForm kForm>
 __device__ __forceinline__ ChunkStore sweep_chunk(const SoftmaxArgs& a, const Smoothing& share, const RowView<T>& row,
                                                   std::int64_t c, float* terms) {
+  constexpr bool kSoft = kForm != SoftmaxForm::hard, kShaped = kForm == SoftmaxForm::shaped;
   const std::int64_t first = c * kChunk;
   const int n = chunk_length(a.cols, c);
   ChunkStore out;
@@ -112,6 +122,8 @@ __device__ __forceinline__ ChunkStore sweep_chunk(const SoftmaxArgs& a, const Sm
   out.part.max = warp_max(out.part.max);
   out.base = softmax_base(out.part.max);
   const float anchor = softmax_anchor(out.part.max);
+  detail::Pair<float> origin{};
+  if constexpr (kShaped) origin = softmax_origin(a.shape, out.part.max);
   float sum[kLanesOfThread] = {}, q_sum[kSoft ? kLanesOfThread : 1] = {}, q_gap[kSoft ? kLanesOfThread : 1] = {};
   for_each_group<V, kSoft ? 1 : 2>(n, [&](int j, int i, int live) {
     float x[V], q[V] = {};
@@ -121,14 +133,22 @@ __device__ __forceinline__ ChunkStore sweep_chunk(const SoftmaxArgs& a, const Sm
     for (int v = 0; v < V; ++v) {
       if (v >= live) continue;
       const int k = j * V + v;
-      const float logit = x[v], term = softmax_term(logit, out.base);
+      const float logit = x[v];
+      float term, gap = logit;
+      if constexpr (kShaped) {
+        const detail::Pair<float> distance = softmax_distance(a.shape, softmax_image(a.shape, logit).at, origin);
+        term = softmax_term(distance);
+        gap = distance.high;
+      } else {
+        term = softmax_term(logit, out.base);
+      }
       const bool tied = logit == out.part.max;
       out.part.ties += tied;
       sum[k] = sum[k] + (tied ? 0.0f : term);
       x[v] = term;
       if constexpr (kSoft) {
         q_sum[k] = q_sum[k] + q[v];
-        q_gap[k] = q_gap[k] + softmax_gap(q[v], anchor, logit);
+        q_gap[k] = q_gap[k] + softmax_gap(q[v], kShaped ? 0.0f : anchor, gap);
       }
     }
     if (terms) put_terms(x, terms + first + i);
