@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
+#include "fuselage/compat.h"
 #include "fuselage/core/suggest.h"
 #include "fuselage/data.h"
 #include "host/cli/array_files.h"
@@ -21,7 +22,7 @@ using validate::LossSolution;
 constexpr std::size_t kMostValuesPrinted = 1000;
 
 struct Options {
-  std::string loss, reduction = "mean", dtype, device = "auto", values_out;
+  std::string loss, compat, reduction, dtype, device = "auto", values_out;
   std::vector<std::string> inputs, grad_out;
   std::map<std::string, std::string> short_inputs;  // by name; empty: not given
   int threads = 0;
@@ -29,9 +30,12 @@ struct Options {
 };
 
 Reduction parse_reduction(const std::string& text) {
-  const std::vector<std::string> names{"mean", "sum", "mean_over_batch", "none"};
-  for (const Reduction r : {Reduction::mean, Reduction::sum, Reduction::mean_over_batch, Reduction::none})
+  std::vector<std::string> names;
+  for (const Reduction r :
+       {Reduction::mean, Reduction::sum, Reduction::mean_over_batch, Reduction::none, Reduction::mean_over_outputs}) {
     if (name_of(r) == text) return r;
+    names.emplace_back(name_of(r));
+  }
   throw Error(Errc::unknown_name, "unknown reduction '" + text + "'" + suggest(text, names));
 }
 
@@ -39,9 +43,15 @@ Reduction parse_reduction(const std::string& text) {
 class Reader {
  public:
   Reader(const Options& options, DType type) : type_(type), reference_(options.device == "reference") {
-    problem_.loss = Losses::parse(options.loss, "loss");
+    if (options.compat.empty()) {
+      problem_.loss = Losses::parse(options.loss, "loss");
+    } else {
+      const Convention found = convention(parse_peer(options.compat), options.loss);
+      problem_.loss = found.loss;
+      problem_.reduction = found.reduction;
+    }
     problem_.text = Losses::to_string(problem_.loss);
-    problem_.reduction = parse_reduction(options.reduction);
+    if (!options.reduction.empty()) problem_.reduction = parse_reduction(options.reduction);
     row_ = problem_.is_row();
     std::vector<std::string> known;
     for (const LossInputInfo& input : loss_inputs(row_)) known.emplace_back(input.name);
@@ -215,12 +225,12 @@ void run(const Options& options) {
   if (!is_real(type) || (type == DType::f64 && !reference))
     throw Error(Errc::bad_argument,
                 fmt::format("--dtype {}: expected fp32, bf16 or fp16 (fp64 with --device reference)", name_of(type)));
-  if (!options.values_out.empty() && options.reduction != "none")
-    throw Error(Errc::bad_argument, "--values-out needs --reduction none");
   const auto grad_out = parse_files(options.grad_out, "--grad-out", {"pred"}, "pred");
   Reader reader(options, type);
   const std::unique_ptr<Backend> backend = reference ? nullptr : make_backend(options.device, nullptr, options.threads);
   const LossProblem problem = reader.read();
+  if (!options.values_out.empty() && problem.reduction != Reduction::none)
+    throw Error(Errc::bad_argument, "--values-out needs --reduction none");
   LossSolution solution = reference ? by_reference(problem) : validate::solve(*backend, problem);
 
   if (const auto file = grad_out.find("pred"); file != grad_out.end()) {
@@ -244,13 +254,16 @@ void add_eval(CLI::App& parent, int&) {
   const auto o = std::make_shared<Options>();
   CLI::App* verb = parent.add_subcommand("eval", "Evaluate a loss and its gradient on .npy arrays");
   verb->add_option("--loss", o->loss, "Loss and its fields: huber:delta=0.5 (see `fuselage list losses`)")->required();
+  verb->add_option("--compat", o->compat,
+                   "torch, keras or optax: --loss is named as there, and reduced as there (`fuselage list compat`)");
   verb->add_option("--input", o->inputs, "NAME=FILE.npy; the names are those of `fuselage list losses --json`");
   for (const char* name : {"pred", "target", "weight", "mask", "class_weight", "upstream"}) {
     std::string option = "--" + std::string(name);
     std::replace(option.begin(), option.end(), '_', '-');
     verb->add_option(option, o->short_inputs[name], fmt::format("Short for --input {}=FILE.npy", name));
   }
-  verb->add_option("--reduction", o->reduction, "mean, sum, mean_over_batch or none")->capture_default_str();
+  verb->add_option("--reduction", o->reduction,
+                   "mean, sum, mean_over_batch, mean_over_outputs or none [mean, or that of --compat]");
   verb->add_option("--dtype", o->dtype, "Storage of predictions and gradient: fp32, bf16, fp16 [fp32]");
   verb->add_option("--device", o->device, known_devices() + ", or reference (double precision)")->capture_default_str();
   verb->add_option("--threads", o->threads, "CPU threads; 0: all")->check(CLI::Range(0, 4096));

@@ -6,7 +6,11 @@
 #include <string>
 
 #include "fuselage/activations.h"
+#include "fuselage/compat.h"
 #include "fuselage/core/suggest.h"
+#include "fuselage/episodes.h"
+#include "fuselage/fairness.h"
+#include "fuselage/loss/row.h"
 #include "fuselage/losses.h"
 #include "fuselage/metrics.h"
 #include "fuselage/optimizers.h"
@@ -18,30 +22,130 @@
 namespace fuselage::cli {
 namespace {
 
+struct Domains {
+  Domain prediction, target;
+};
+
 struct Family {
   std::string title;
   std::vector<EntryInfo> entries;
-  std::map<std::string, bool> is_row;  ///< losses only
+  std::map<std::string, bool> is_row{};       ///< losses only
+  std::map<std::string, Domains> domains{};   ///< pointwise losses only
+  std::map<std::string, std::string> rows{};  ///< losses of rows only: what they take, in words
+  std::map<std::string, std::string> kind{};  ///< of what stands beside the losses: "penalty", "function"
 };
+
+/// "rows `x1`, `x2` of real; sign" and so on.
+template <class L>
+std::string row_inputs_text() {
+  constexpr RowShape shape = L::row;
+  constexpr Inputs inputs = L::inputs;
+  std::string text = "rows";
+  if (shape.row_second)
+    text += fmt::format(" of {}, `{}`; ", name_of(L::prediction), inputs.second);
+  else if (inputs.third.empty() && inputs.second.empty())
+    text += fmt::format(" of {}; ", name_of(L::prediction));
+  else
+    text += fmt::format(" `{}`, `{}`{} of {}; ", inputs.prediction, inputs.second,
+                        inputs.third.empty() ? "" : fmt::format(", `{}`", inputs.third), name_of(L::prediction));
+  switch (shape.target) {
+    case RowTarget::classes: return text + "label or a number for each class";
+    case RowTarget::labels: return text + "label";
+    case RowTarget::dense: return text + "a row of real";
+    case RowTarget::none: return text + "no target";
+    case RowTarget::single: break;
+  }
+  if constexpr (requires { L::target; }) text += name_of(L::target);
+  return text;
+}
 
 Family family(const std::string& name) {
   if (name == "losses") {
-    Family f{"Loss", Losses::describe(), {}};
-    Losses::for_each([&]<class L>() { f.is_row[std::string(L::name)] = is_row_loss<L>; });
+    Family f{"Loss", Losses::describe()};
+    Losses::for_each([&]<class L>() {
+      f.is_row[std::string(L::name)] = is_row_loss<L>;
+      if constexpr (loss::Pointwise<L>) f.domains[std::string(L::name)] = {L::prediction, L::target};
+      if constexpr (loss::RowSums<L>) f.rows[std::string(L::name)] = row_inputs_text<L>();
+    });
     return f;
   }
   if (name == "optimizers") {
-    Family f{"Optimizer", Optimizers::describe(), {}};
+    Family f{"Optimizer", Optimizers::describe()};
     // Every optimizer takes the options of the update as well.
     for (EntryInfo& entry : f.entries)
       for (const FieldInfo& field : detail::entry_info<UpdateOptions>().fields) entry.fields.push_back(field);
     return f;
   }
-  if (name == "metrics") return {"Metric", Metrics::describe(), {}};
-  if (name == "schedules") return {"Schedule", Schedules::describe(), {}};
-  if (name == "activations") return {"Activation", Activations::describe(), {}};
-  const std::vector<std::string> known{"losses", "optimizers", "metrics", "schedules", "activations"};
+  if (name == "penalties") return {"Penalty", Penalties::describe()};
+  if (name == "functions") return {"Function", EpisodeFunctions::describe()};
+  if (name == "metrics") return {"Metric", Metrics::describe()};
+  if (name == "schedules") return {"Schedule", Schedules::describe()};
+  if (name == "activations") return {"Activation", Activations::describe()};
+  const std::vector<std::string> known{"losses",  "penalties", "functions",   "optimizers",
+                                       "metrics", "schedules", "activations", "compat"};
   throw Error(Errc::unknown_name, "there is no list '" + name + "'" + suggest(name, known));
+}
+
+/// What JSON and text hold beside the losses: what goes with a loss, and what makes its inputs.
+void add_companions(Family& losses) {
+  const auto add = [&](const std::vector<EntryInfo>& entries, const char* kind) {
+    for (const EntryInfo& entry : entries) {
+      losses.entries.push_back(entry);
+      losses.kind[entry.name] = kind;
+    }
+  };
+  add(Penalties::describe(), "penalty");
+  add(EpisodeFunctions::describe(), "function");
+}
+
+std::string peer_name(const PeerLoss& entry) {
+  std::string text(entry.function);
+  if (!entry.when.empty()) text += ":" + std::string(entry.when);
+  return text;
+}
+
+/// "a, b" of "a,b=c": the options that an entry takes beside those that choose it.
+std::string peer_options(const PeerLoss& entry) {
+  std::string text;
+  for (std::string_view rest = entry.options; !rest.empty();) {
+    const std::string_view item = rest.substr(0, rest.find(','));
+    text += (text.empty() ? "`" : ", `") + std::string(item.substr(0, item.find('='))) + "`";
+    rest.remove_prefix(std::min(rest.size(), item.size() + 1));
+  }
+  return text;
+}
+
+Json compat_json() {
+  Json list = Json::array();
+  for (const PeerLoss& entry : peer_losses())
+    list.push_back({{"peer", name_of(entry.peer)},
+                    {"name", peer_name(entry)},
+                    {"type", entry.type},
+                    {"loss", entry.ours},
+                    {"reduction", name_of(entry.reduction)},
+                    {"arguments", entry.arguments},
+                    {"targets", entry.targets},
+                    {"remarks", entry.remarks}});
+  return list;
+}
+
+std::string compat_text() {
+  std::string text;
+  for (const PeerLoss& entry : peer_losses())
+    text += fmt::format("{:<6} {:<62} {} {}\n", name_of(entry.peer), peer_name(entry), entry.ours,
+                        name_of(entry.reduction));
+  return text;
+}
+
+std::string compat_markdown() {
+  std::string text =
+      "| Peer | Its loss | Loss here | Options | Its mean | Arguments there | Targets | Remarks |\n"
+      "|---|---|---|---|---|---|---|---|\n";
+  for (const PeerLoss& entry : peer_losses())
+    text += fmt::format("| {} | `{}` | `{}` | {} | `{}` | `{}` | {} | {} |\n", name_of(entry.peer), peer_name(entry),
+                        entry.ours, peer_options(entry), name_of(entry.reduction), entry.arguments, entry.targets,
+                        entry.remarks);
+  return text;
 }
 
 Json to_json(const FieldInfo& field) {
@@ -61,12 +165,17 @@ Json to_json(const Family& family) {
     Json item{{"name", entry.name}, {"summary", entry.summary}, {"formula", entry.formula}};
     item["fields"] = Json::array();
     for (const FieldInfo& field : entry.fields) item["fields"].push_back(to_json(field));
+    if (const auto kind = family.kind.find(entry.name); kind != family.kind.end()) item["kind"] = kind->second;
     if (const auto row = family.is_row.find(entry.name); row != family.is_row.end()) {
       item["kind"] = row->second ? "row" : "pointwise";
       item["inputs"] = Json::array();
       for (const LossInputInfo& input : loss_inputs(row->second))
         item["inputs"].push_back(
             {{"name", input.name}, {"shape", input.shape}, {"dtype", input.dtype}, {"required", input.required}});
+    }
+    if (const auto domains = family.domains.find(entry.name); domains != family.domains.end()) {
+      item["prediction"] = name_of(domains->second.prediction);
+      item["target"] = name_of(domains->second.target);
     }
     list.push_back(std::move(item));
   }
@@ -75,6 +184,7 @@ Json to_json(const Family& family) {
 
 std::string range_text(const FieldInfo& field) {
   if (field.type == "boolean") return "true, false";
+  if (!field.type.starts_with("real") && !field.type.starts_with("integer")) return field.type;
   if (field.range.low == -kInfinity && field.range.high == kInfinity) return "any";
   return to_string(field.range);
 }
@@ -86,13 +196,22 @@ std::string cell(std::string text) {
 }
 
 std::string to_markdown(const Family& family) {
-  std::string text = fmt::format("| {} | What it is | Formula | Fields |\n|---|---|---|---|\n", family.title);
+  const bool losses = !family.domains.empty();
+  std::string text = fmt::format("| {} | What it is | Formula |{} Fields |\n|---|---|---|{}---|\n", family.title,
+                                 losses ? " Prediction, target |" : "", losses ? "---|" : "");
   for (const EntryInfo& entry : family.entries) {
     std::string fields;
     for (const FieldInfo& field : entry.fields)
       fields += fmt::format("{}`{}` = {} in {}: {}", fields.empty() ? "" : "<br>", field.name, field.default_value,
                             range_text(field), cell(field.help));
-    text += fmt::format("| `{}` | {} | `{}` | {} |\n", entry.name, cell(entry.summary), cell(entry.formula), fields);
+    text += fmt::format("| `{}` | {} | `{}` | ", entry.name, cell(entry.summary), cell(entry.formula));
+    if (const auto domains = family.domains.find(entry.name); domains != family.domains.end())
+      text += fmt::format("{}, {} | ", name_of(domains->second.prediction), name_of(domains->second.target));
+    else if (const auto row = family.rows.find(entry.name); row != family.rows.end())
+      text += row->second + " | ";
+    else if (losses)
+      text += "logits of a row, label or probabilities | ";
+    text += fields + " |\n";
   }
   return text;
 }
@@ -122,13 +241,26 @@ void add_list(CLI::App& parent, int&) {
     bool json = false, markdown = false;
   };
   const auto options = std::make_shared<Options>();
-  CLI::App* verb = parent.add_subcommand("list", "List losses, optimizers, metrics, schedules or activations");
-  verb->add_option("list", options->list, "losses, optimizers, metrics, schedules or activations")->required();
+  CLI::App* verb =
+      parent.add_subcommand("list",
+                            "List losses, penalties on groups, functions over episodes, optimizers, metrics, "
+                            "schedules, activations, or the losses of peers");
+  verb->add_option("list", options->list,
+                   "losses, penalties, functions, optimizers, metrics, schedules, activations or compat")
+      ->required();
   CLI::Option* json = verb->add_flag("--json", options->json, "A JSON array with fields, ranges and inputs");
   verb->add_flag("--markdown", options->markdown, "The table of the documentation")->excludes(json);
   verb->footer("Examples:\n  fuselage list losses\n  fuselage list optimizers --json");
   verb->callback([options] {
-    const Family f = family(options->list);
+    if (options->list == "compat") {
+      if (options->json)
+        print(compat_json());
+      else
+        std::cout << (options->markdown ? compat_markdown() : compat_text());
+      return;
+    }
+    Family f = family(options->list);
+    if (options->list == "losses" && !options->markdown) add_companions(f);
     if (options->json)
       print(to_json(f));
     else

@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "fuselage/loss/row.h"
 #include "fuselage/losses.h"
 
 namespace fuselage::cli {
@@ -30,6 +31,6 @@ inline std::vector<LossInputInfo> loss_inputs(bool row) {
 
 /// Whether the entry of this type is a row loss.
 template <class L>
-constexpr bool is_row_loss = loss::Row<L>;
+constexpr bool is_row_loss = loss::SoftmaxRow<L> || loss::RowSums<L>;
 
 }  // namespace fuselage::cli

@@ -58,6 +58,7 @@ TrainSpec spec_of(const train::RunFile& run, std::int64_t features) {
   TrainSpec spec;
   spec.model = {features, run.layers, run.init, run.train.seed};
   spec.loss = run.loss;
+  spec.reduction = run.reduction;
   spec.optimizer = run.optimizer;
   spec.schedule = run.schedule;
   spec.metrics = run.metrics;

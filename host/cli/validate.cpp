@@ -18,6 +18,17 @@ struct Options {
   bool derivatives = false, json = false;
 };
 
+Json regimes_of(const ValidationRow& row) {
+  Json json = Json::object();
+  for (const Regime regime : kRegimes) {
+    const RegimeErrors& found = row.regimes[static_cast<std::size_t>(regime)];
+    if (found.cases > 0)
+      json[std::string(name_of(regime))] = {
+          {"cases", found.cases}, {"value_ulp", number(found.value_ulp)}, {"gradient_ulp", number(found.gradient_ulp)}};
+  }
+  return json;
+}
+
 Json to_json(const ValidationRow& row) {
   return {{"family", row.family},
           {"name", row.name},
@@ -29,6 +40,7 @@ Json to_json(const ValidationRow& row) {
           {"gradient_ulp", number(row.gradient_ulp)},
           {"gradient_budget", row.budget.gradient},
           {"worst_gradient", row.worst_gradient},
+          {"regimes", regimes_of(row)},
           {"budget_reason", row.budget.reason},
           {"mismatch", row.mismatch},
           {"agrees", row.agrees()},
@@ -51,6 +63,36 @@ Json to_json(const DerivativeCheck& check) {
           {"passed", check.passed()}};
 }
 
+std::string error_pair(double value, double gradient) {
+  const auto error = [](double ulp) { return ulp < 1000 ? fmt::format("{:.2f}", ulp) : fmt::format("{:.1e}", ulp); };
+  return error(value) + " / " + error(gradient);
+}
+
+/// The worst errors of each loss in each regime, value / gradient; where PyTorch has it, without options beside its.
+std::string regime_table(const ValidationReport& report) {
+  std::string text =
+      fmt::format("\nWorst errors of losses in each regime, value / gradient:\n\n{:<27} {:<5}", "", "dtype");
+  for (const Regime regime : kRegimes) text += fmt::format(" {:>17}", name_of(regime));
+  for (const ValidationRow& row : report.rows) {
+    if (row.family != "loss") continue;
+    text += fmt::format("\n{:<27} {:<5}", row.name, name_of(row.dtype));
+    bool torch = false;
+    for (const RegimeErrors& found : row.regimes) {
+      text += fmt::format(" {:>17}", found.cases == 0 ? "-" : error_pair(found.value_ulp, found.gradient_ulp));
+      torch |= found.torch_value_ulp >= 0;
+    }
+    if (!torch) continue;
+    const auto line = [&](const char* who, auto value, auto gradient) {
+      text += fmt::format("\n{:<27} {:<5}", who, "");
+      for (const RegimeErrors& found : row.regimes)
+        text += fmt::format(" {:>17}", found.torch_value_ulp < 0 ? "" : error_pair(found.*value, found.*gradient));
+    };
+    line("  without options", &RegimeErrors::plain_value_ulp, &RegimeErrors::plain_gradient_ulp);
+    line("  PyTorch", &RegimeErrors::torch_value_ulp, &RegimeErrors::torch_gradient_ulp);
+  }
+  return text + '\n';
+}
+
 void print_text(const ValidationReport& report) {
   std::string text = "Backends:";
   for (const std::string& backend : report.backends) text += fmt::format(" {};", backend);
@@ -70,6 +112,7 @@ void print_text(const ValidationReport& report) {
     if (!row.agrees()) text += "    " + row.disagreement + '\n';
     if (!row.budget.reason.empty()) text += fmt::format("    wider budget: {}\n", row.budget.reason);
   }
+  text += regime_table(report);
   std::cout << text << fmt::format("\n{} in {:.1f} s\n", report.passed() ? "All passed" : "MISSED", report.seconds);
 }
 

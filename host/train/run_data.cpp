@@ -45,6 +45,8 @@ toml::table definition_table(const Any& any) {
           const auto& member = value.*field.member;
           if constexpr (requires { member.has_value(); }) {
             if (member) table.insert(field.name, *member);
+          } else if constexpr (detail::Choice<std::remove_cvref_t<decltype(member)>>) {
+            table.insert(field.name, detail::value_text(member));
           } else {
             table.insert(field.name, member);
           }
@@ -129,6 +131,7 @@ std::string RunFile::to_toml() const {
   toml::table root{{"data", data_table(data)},
                    {"model", toml::table{{"layers", layer_list}, {"init", std::string(name_of(init))}}},
                    {"loss", definition_table<Losses>(loss)},
+                   {"reduction", std::string(name_of(reduction))},
                    {"optimizer", optimizer_table},
                    {"schedule", definition_table<Schedules>(schedule)},
                    {"metrics", list_of(metric_texts)},

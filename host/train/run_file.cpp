@@ -8,6 +8,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "fuselage/compat.h"
 #include "host/train/toml_section.h"
 
 namespace fuselage::train {
@@ -237,6 +238,27 @@ RunOptions read_train(const toml::table& table) {
   return o;
 }
 
+/// `compat` says whose name the loss has, and then whose divisor it takes; `reduction` stands before that.
+void read_loss(TomlSection& in, RunFile& run) {
+  const toml::node& loss = in.need("loss");
+  std::optional<Peer> peer;
+  if (const toml::node* node = in.find("compat")) {
+    std::vector<std::string> peers;
+    for (const std::string_view each : names_of(Peer{})) peers.emplace_back(each);
+    peer = static_cast<Peer>(in.choice("compat", peers, 0));
+    if (in.find("reduction")) fail_at(*node, Errc::bad_argument, "compat chooses the reduction: give one of the two");
+  }
+  run.reduction = static_cast<Reduction>(
+      in.choice("reduction", {"mean", "sum", "mean_over_batch", "none", "mean_over_outputs"}, 0));
+  run.loss = read_definition(in, "loss", "", [&](const std::string& text) {
+    if (!peer) return Losses::parse(text, "loss");
+    const Convention found = convention(*peer, text);
+    run.reduction = found.reduction;
+    return found.loss;
+  });
+  if (run.reduction == Reduction::none) fail_at(loss, Errc::bad_argument, "reduction=none is not one of a training");
+}
+
 }  // namespace
 
 RunFile read_run_file(const fs::path& path, const std::vector<std::string>& overrides) {
@@ -255,8 +277,7 @@ RunFile read_run_file(const fs::path& path, const std::vector<std::string>& over
   run.layers = read_layers(model);
   run.init = static_cast<Init>(model.choice("init", {"he", "xavier"}, 0));
   model.finish();
-  in.need("loss");
-  run.loss = read_definition(in, "loss", "", [](const std::string& t) { return Losses::parse(t, "loss"); });
+  read_loss(in, run);
   in.need("optimizer");
   run.optimizer = read_definition(in, "optimizer", "", [](const std::string& t) { return OptimizerSpec::parse(t); });
   run.schedule =

@@ -36,6 +36,7 @@ struct RunFile {
   std::vector<Dense> layers;
   Init init = Init::he;
   AnyLoss loss;
+  Reduction reduction = Reduction::mean;
   OptimizerSpec optimizer;
   AnySchedule schedule;
   std::vector<AnyMetric> metrics;

@@ -8,6 +8,8 @@
 #include <cstring>
 #include <optional>
 
+#include "fuselage/loss_pass.h"
+#include "host/reference/definition.h"
 #include "host/reference/reference.h"
 #include "host/train/judge.h"
 #include "host/train/tolerances.h"
@@ -45,8 +47,10 @@ std::vector<float> download_floats(Backend& backend, const float* from, std::int
   return to;
 }
 
-reference::LossInput loss_input(const HostBatch& batch, const std::vector<float>& prediction, std::int64_t cols) {
+reference::LossInput loss_input(const HostBatch& batch, const std::vector<float>& prediction, std::int64_t cols,
+                                Reduction reduction) {
   reference::LossInput input;
+  input.reduction = std::string(name_of(reduction));
   input.rows = batch.rows;
   input.cols = cols;
   input.prediction = {prediction.begin(), prediction.end()};
@@ -56,17 +60,6 @@ reference::LossInput loss_input(const HostBatch& batch, const std::vector<float>
     input.target = widen(batch.data.targets, batch.rows * cols);
   if (batch.data.weights) input.weight = widen(batch.data.weights, batch.rows);
   return input;
-}
-
-/// What the formula's last subtraction works on at element (r, c), beside the result: the coefficient of its target.
-double target_term(const reference::LossInput& input, const reference::Options& options, std::int64_t r,
-                   std::int64_t c) {
-  const auto found = options.find("label_smoothing");
-  const double smoothing = found == options.end() ? 0 : found->second,
-               even = smoothing / static_cast<double>(input.cols);
-  if (input.labels.empty())
-    return (1 - smoothing) * std::fabs(input.target[static_cast<std::size_t>(r * input.cols + c)]) + even;
-  return even + (smoothing > 0 && input.labels[static_cast<std::size_t>(r)] == c ? 1 - smoothing : 0);
 }
 
 }  // namespace
@@ -93,7 +86,8 @@ void StepCheck::after_loss(const HostBatch& batch, const float* prediction, cons
   backend.synchronize();
 
   const reference::Options options = options_of(spec_.loss);
-  const reference::LossInput input = loss_input(batch, download_floats(backend, prediction, batch.rows * cols), cols);
+  const reference::LossInput input =
+      loss_input(batch, download_floats(backend, prediction, batch.rows * cols), cols, spec_.reduction);
   const reference::LossOutput want = reference::loss(Losses::name_of(spec_.loss), options, input);
   if (report_.count != want.count || report_.bad_labels != want.bad_labels)
     throw Error(Errc::mismatch, fmt::format("validation of step {}: the loss counts {} outputs and {} bad labels, the "
@@ -101,15 +95,14 @@ void StepCheck::after_loss(const HostBatch& batch, const float* prediction, cons
                                             step, report_.count, report_.bad_labels, want.count, want.bad_labels));
   if (report_.bad_labels > 0) return;  // an error of the caller's; what such a pass gives is bound by no formula
   Judge value("the loss", kLossUlp);
-  value.see(report_.value, want.value, ulp_at(want.value), [] { return std::string("value"); });
+  value.see(report_.value, want.value, ulp_at(std::max(std::fabs(want.value), want.magnitude)),
+            [] { return std::string("value"); });
   value.conclude(step);
   Judge judge("the gradient of the loss", kLossUlp);
   for (std::int64_t r = 0; r < batch.rows; ++r) {
-    const double weight = input.weight.empty() ? 1 : input.weight[static_cast<std::size_t>(r)];
-    const double factor = want.weight_sum > 0 ? weight / want.weight_sum : 0;
     for (std::int64_t c = 0; c < cols; ++c) {
       const std::size_t i = static_cast<std::size_t>(r * cols + c);
-      const double scale = std::max(std::fabs(want.gradient[i]), factor * target_term(input, options, r, c));
+      const double scale = std::max(std::fabs(want.gradient[i]), want.gradient_terms[0][i]);
       judge.see(gradient[i], want.gradient[i], ulp_at(scale),
                 [&] { return fmt::format("at row {}, column {}", r, c); });
     }

@@ -72,13 +72,15 @@ void StepEngine::check(const HostBatch& batch) const {
   const ModelSpec& model = spec_.model;
   require(batch.rows > 0, Errc::bad_shape, "a batch has no rows");
   require(batch.data.x, Errc::bad_argument, "a batch has no features");
-  const bool row_loss =
-      std::visit([](const auto& l) { return loss::Row<std::remove_cvref_t<decltype(l)>>; }, spec_.loss);
+  const bool takes_labels = traits_of(spec_.loss).has_classes();
   if (!batch.data.labels && !batch.data.targets)
     throw Error(Errc::bad_argument, "a batch has neither class labels nor real targets");
-  if (!row_loss && !batch.data.targets)
+  if (!takes_labels && !batch.data.targets)
     throw Error(Errc::bad_shape, fmt::format("loss {} needs real targets [rows, {}], and the data have class labels",
                                              Losses::name_of(spec_.loss), model.outputs()));
+  if (traits_of(spec_.loss).target == RowTarget::labels && !batch.data.labels)
+    throw Error(Errc::bad_shape,
+                fmt::format("loss {} needs class labels, and the data have real targets", Losses::name_of(spec_.loss)));
 }
 
 void StepEngine::reserve(std::int64_t rows) {
@@ -128,6 +130,7 @@ void StepEngine::program(Slot& slot, const Inputs& inputs, Kind kind, const Afte
   pass.target = inputs.target;
   pass.weight = inputs.weight;
   pass.metrics = metrics_;
+  pass.reduction = spec_.reduction;
   if (training) pass.gradient = View(model_.output_gradient(), inputs.rows, outputs);
   backend_.loss(spec_.loss, pass, report);
   if (after_loss) after_loss(prediction, report);

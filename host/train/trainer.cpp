@@ -11,24 +11,32 @@ namespace {
 void check_metric(const AnyMetric& metric, const AnyLoss& loss) {
   MetricRequest request;
   std::visit([&](const auto& m) { m.request(request); }, metric);
-  const auto [row, binary] = std::visit(
-      [](const auto& l) {
-        using L = std::remove_cvref_t<decltype(l)>;
-        if constexpr (loss::Row<L>)
-          return std::pair(true, false);
-        else
-          return std::pair(false, L::decision != Decision::none);
-      },
-      loss);
-  const bool fits = (!request.accuracy || row || binary) && (request.top_k == 0 || row) && (!request.errors || !row);
+  const LossTraits traits = traits_of(loss);
+  const bool classes = traits.has_classes(), binary = traits.decision != Decision::none;
+  const bool fits = (!request.accuracy || classes || binary) && (request.top_k == 0 || classes) &&
+                    (!request.errors || traits.elementwise);
   if (!fits)
     throw Error(Errc::bad_argument, fmt::format("metric {} cannot be measured with loss {}", Metrics::name_of(metric),
                                                 Losses::name_of(loss)));
 }
 
+/// Whether a model with one output can be trained with a loss.
+void check_loss(const AnyLoss& loss) {
+  const LossTraits traits = traits_of(loss);
+  const auto refuse = [&](std::string_view why) {
+    throw Error(Errc::bad_argument, fmt::format("loss {} {}", Losses::name_of(loss), why));
+  };
+  if (traits.inputs.count() > 1)
+    refuse(fmt::format("takes {} and {}{}{}; the model has one output", traits.inputs.prediction, traits.inputs.second,
+                       traits.inputs.third.empty() ? "" : " and ", traits.inputs.third));
+  if (!traits.elementwise && traits.target == RowTarget::single)
+    refuse("takes one number for each row as its target, which data sets do not have");
+}
+
 TrainSpec checked(TrainSpec spec) {
   spec.model.check();
   Losses::check(spec.loss);
+  check_loss(spec.loss);
   spec.optimizer.check();
   Schedules::check(spec.schedule);
   std::int64_t top_k = 0;
@@ -40,6 +48,7 @@ TrainSpec checked(TrainSpec spec) {
       top_k = m->k;
     }
   }
+  require(spec.reduction != Reduction::none, Errc::bad_argument, "a training loss has one value: reduction is none");
   require(spec.validate_every >= 0, Errc::bad_argument, "validate_every is negative");
   return spec;
 }
