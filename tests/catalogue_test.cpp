@@ -15,9 +15,11 @@ struct Sample {
   std::int64_t count = 3;
   bool flag = false;
   std::optional<std::int64_t> maybe;
+  std::optional<double> share;
   static constexpr auto fields() {
     return std::tuple{Field{"rate", &Sample::rate, kFraction, "r"}, Field{"count", &Sample::count, kPositive, "c"},
-                      Field{"flag", &Sample::flag, kFraction, "f"}, Field{"maybe", &Sample::maybe, Range{-5, 5}, "m"}};
+                      Field{"flag", &Sample::flag, kFraction, "f"}, Field{"maybe", &Sample::maybe, Range{-5, 5}, "m"},
+                      Field{"share", &Sample::share, kFraction, "s"}};
   }
   bool operator==(const Sample&) const = default;
 };
@@ -35,11 +37,12 @@ std::pair<Errc, std::string> error_of(F&& f) {
 }
 
 TEST(Catalogue, ParsesAndPrintsAllTypes) {
-  const std::string text = "sample:rate=0.25,count=1000,flag=true,maybe=-2";
+  const std::string text = "sample:rate=0.25,count=1000,flag=true,maybe=-2,share=0.75";
   const auto any = Samples::parse(text, "sample");
-  EXPECT_EQ(std::get<Sample>(any), (Sample{0.25, 1000, true, -2}));
+  EXPECT_EQ(std::get<Sample>(any), (Sample{0.25, 1000, true, -2, 0.75}));
   EXPECT_EQ(Samples::to_string(any), text);
   EXPECT_EQ(Samples::to_string(Samples::parse("sample", "sample")), "sample");
+  EXPECT_EQ(std::get<Sample>(Samples::parse("sample:share=none", "sample")).share, std::nullopt);
   EXPECT_EQ(std::get<Sample>(Samples::parse("sample:count=1e3,maybe=none", "sample")).count, 1000);
 }
 
@@ -48,10 +51,11 @@ TEST(Catalogue, RefusesByName) {
   EXPECT_EQ(parse("sampel"),
             std::pair(Errc::unknown_name, std::string("unknown sample 'sampel' (did you mean 'sample'?)")));
   EXPECT_NE(parse("sample:ratio=1").second.find("did you mean 'rate'"), std::string::npos);
-  EXPECT_NE(parse("sample:zzzzzz=1").second.find("known: rate, count, flag, maybe"), std::string::npos);
+  EXPECT_NE(parse("sample:zzzzzz=1").second.find("known: rate, count, flag, maybe, share"), std::string::npos);
   EXPECT_EQ(parse("sample:rate=1.5").second, "sample: rate = 1.5 is outside [0, 1]");
-  for (const char* text : {"sample:rate=nan", "sample:rate=", "sample:rate=1x", "sample:count=1.5", "sample:count=0",
-                           "sample:flag=yes", "sample:maybe=9", "sample:rate", "sample:=1"})
+  for (const char* text :
+       {"sample:rate=nan", "sample:rate=", "sample:rate=1x", "sample:count=1.5", "sample:count=0", "sample:flag=yes",
+        "sample:maybe=9", "sample:share=2", "sample:share=x", "sample:rate", "sample:=1"})
     EXPECT_EQ(parse(text).first, Errc::bad_argument) << text;
 }
 

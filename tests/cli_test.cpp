@@ -7,6 +7,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "fuselage/compat.h"
 #include "fuselage/data.h"
 #include "fuselage/losses.h"
 #include "fuselage/optimizers.h"
@@ -207,8 +208,14 @@ TEST_F(Cli, StepRefusesStatesByName) {
 
 TEST_F(Cli, ListsAreTheLists) {
   const Json losses = run("list losses --json").json();
-  ASSERT_EQ(losses.size(), Losses::size);
-  for (std::size_t i = 0; i < losses.size(); ++i) {
+  ASSERT_EQ(losses.size(), Losses::size + Penalties::size + EpisodeFunctions::size);
+  for (std::size_t i = 0; i < Penalties::size; ++i) {
+    EXPECT_EQ(losses[Losses::size + i]["name"], Penalties::names[i]);
+    EXPECT_EQ(losses[Losses::size + i]["kind"], "penalty");
+  }
+  EXPECT_EQ(losses.back()["name"], "gae");
+  EXPECT_EQ(losses.back()["kind"], "function");
+  for (std::size_t i = 0; i < Losses::size; ++i) {
     EXPECT_EQ(losses[i]["name"], Losses::names[i]);
     EXPECT_TRUE(losses[i]["kind"] == "row" || losses[i]["kind"] == "pointwise");
     EXPECT_EQ(losses[i]["inputs"][0]["name"], "pred");
@@ -218,7 +225,7 @@ TEST_F(Cli, ListsAreTheLists) {
         EXPECT_TRUE(field.contains(key)) << key;
   }
   EXPECT_EQ(run("list optimizers --json").json().size(), Optimizers::size);
-  for (const char* list : {"metrics", "schedules", "activations"})
+  for (const char* list : {"penalties", "functions", "metrics", "schedules", "activations"})
     EXPECT_GT(run("list " + std::string(list) + " --json").json().size(), 1u);
   refuse("list loses", 2, {"'loses'", "did you mean 'losses'"});
 }
@@ -227,7 +234,8 @@ TEST_F(Cli, TheDocumentationHoldsTheListsAsPrinted) {
   const std::string root = test::source_dir().string();
   if (!std::filesystem::exists(root + "/README.md")) GTEST_SKIP() << "no documentation under " << root;
   const std::vector<std::pair<std::string, std::vector<std::string>>> pages{
-      {"/docs/conventions.md", {"losses", "optimizers", "metrics", "schedules", "activations"}},
+      {"/docs/conventions.md",
+       {"losses", "penalties", "functions", "optimizers", "metrics", "schedules", "activations", "compat"}},
       {"/README.md", {"losses", "optimizers"}}};
   for (const auto& [page, lists] : pages) {
     const std::string text = test::bytes_of(root + page);
@@ -239,6 +247,21 @@ TEST_F(Cli, TheDocumentationHoldsTheListsAsPrinted) {
       EXPECT_EQ(text.substr(first, text.find(end, first) - first), run("list " + list + " --markdown").out) << page;
     }
   }
+}
+
+TEST_F(Cli, EvalTakesThePeersNames) {
+  // PyTorch divides a weighted huber_loss by the number of elements, and a weighted mse_loss by the sum of the weights.
+  const std::string inputs = mse_inputs() + "--weight " + npy<double>("w2.npy", {4}, {1, 3, 1, 1});
+  const Json huber = run("eval --json --compat torch --loss HuberLoss:delta=8" + inputs).json();
+  EXPECT_EQ(huber["loss"], "huber:delta=8");
+  EXPECT_EQ(huber["reduction"], "mean_over_outputs");
+  const Json ours = run("eval --json --loss huber:delta=8" + inputs).json();
+  EXPECT_DOUBLE_EQ(huber["value"].get<double>() * 4, ours["value"].get<double>() * 6);
+  EXPECT_EQ(run("eval --json --compat torch --loss mse_loss" + inputs).json()["reduction"], "mean");
+  EXPECT_EQ(run("eval --json --compat torch --loss mse_loss --reduction sum" + inputs).json()["reduction"], "sum");
+  refuse("eval --compat torch --loss hubr_loss" + inputs, 2, {"torch has no loss", "did you mean 'huber_loss'"});
+  refuse("eval --compat tensorflow --loss mse" + inputs, 2, {"unknown peer 'tensorflow'"});
+  EXPECT_EQ(run("list compat --json").json().size(), peer_losses().size());
 }
 
 TEST_F(Cli, DoctorAndBenchSayWhatTheyAreAskedFor) {

@@ -117,6 +117,30 @@ TEST(RunFile, MistakesAreNamedWithTheirPlace) {
   EXPECT_THROW(read_run_file(folder / "none.toml"), Error);
 }
 
+TEST(RunFile, TakesThePeersNames) {
+  const TempFolder folder;
+  const std::string keras = replaced(kRun, "loss = \"softmax_cross_entropy:label_smoothing=0.1\"",
+                                     "compat = \"keras\"\nloss = \"BinaryCrossentropy:label_smoothing=0.5\"");
+  const RunFile run = read_run_file(folder.file("run.toml", keras));
+  EXPECT_EQ(Losses::to_string(run.loss), "bce:clip=1e-07,label_smoothing=0.5");
+  EXPECT_EQ(run.reduction, Reduction::mean_over_outputs);
+  const RunFile again = read_run_file(folder.file("resolved.toml", run.to_toml()));
+  EXPECT_EQ(Losses::to_string(again.loss), Losses::to_string(run.loss));
+  EXPECT_EQ(again.reduction, run.reduction);
+  EXPECT_EQ(Losses::to_string(read_run_file(folder / "run.toml", {"loss.from_logits=true"}).loss),
+            "bce_with_logits:label_smoothing=0.5");
+  EXPECT_EQ(read_run_file(folder.file("plain.toml", "reduction = \"sum\"\n" + std::string(kRun))).reduction,
+            Reduction::sum);
+  const auto told = [&](const std::string& before, const std::string& what, Errc code) {
+    return has(message_of(folder, before + keras, code), what);
+  };
+  EXPECT_TRUE(told("reduction = \"sum\"\n", "run.toml:2: compat chooses the reduction", Errc::bad_argument));
+  EXPECT_TRUE(has(message_of(folder, replaced(keras, "keras", "kears"), Errc::unknown_name), "did you mean 'keras'?"));
+  EXPECT_TRUE(has(message_of(folder, replaced(keras, "BinaryC", "BinraryC"), Errc::unknown_name),
+                  "run.toml:2: keras has no loss 'BinraryCrossentropy'"));
+  EXPECT_TRUE(has(message_of(folder, "reduction = \"none\"\n" + std::string(kRun), Errc::bad_argument), "none"));
+}
+
 TEST(RunFile, ResolvedRunsReadBackAsThemselves) {
   const TempFolder folder;
   const RunFile run = read_run_file(folder.file("run.toml", kRun));

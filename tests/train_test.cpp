@@ -61,6 +61,27 @@ TEST(Train, LearnsToTellClustersApart) {
   EXPECT_EQ(static_cast<double>(right) / 300, history.back().test->metrics[0]);
 }
 
+TEST(Train, TheReductionIsTheSpecs) {
+  // One step of sgd moves the parameters by the gradient; the sum's is that of the mean times 32 rows.
+  const auto backend = make_backend("cpu", nullptr, 1);
+  const Dataset data = surface(32);
+  TrainSpec spec = TrainSpec::parse({2, {{1}}, Init::he, 1}, "mse", "sgd:lr=0.0009765625");
+  spec.validate_every = 1;
+  const auto moved = [&](Reduction reduction) {
+    spec.reduction = reduction;
+    Trainer trainer(*backend, spec);
+    const std::vector<float> before = values_of(trainer);
+    trainer.fit(data, {.epochs = 1, .batch_size = 32});
+    return values_of(trainer)[0] - before[0];
+  };
+  const float by_mean = moved(Reduction::mean), by_sum = moved(Reduction::sum);
+  EXPECT_NE(by_mean, 0);
+  EXPECT_NEAR(by_sum / by_mean, 32, 0.05);
+  EXPECT_EQ(moved(Reduction::mean_over_batch), by_mean);
+  spec.reduction = Reduction::none;
+  EXPECT_TRUE(has(error_of(Errc::bad_argument, [&] { Trainer(*backend, spec); }), "reduction is none"));
+}
+
 TEST(Train, RepeatsItselfToTheBit) {
   const auto backend = make_backend("cpu", nullptr, 1);
   const Dataset data = blobs(200);
@@ -186,28 +207,45 @@ TEST(Train, PoliciesForGradientsThatAreNotFinite) {
   EXPECT_EQ(values_of(skipping), values_of(clean));
 }
 
+/// A loss as a text, with scales that fit targets around 1.
+std::string gentle(std::string_view loss) {
+  if (loss == "mape") return "mape:eps=100";
+  if (loss == "smape" || loss == "relative_l1" || loss == "relative_l2") return std::string(loss) + ":eps=1";
+  return std::string(loss);
+}
+
 TEST(Train, ReplayedStepsPassForEveryLossAndRule) {
   const auto backend = make_backend("cpu", nullptr, 1);
   const Dataset classes = blobs(100), reals = surface(100, 3), binary = surface(100, 3, true);
+  Array positive_targets(DType::f32, {100, 3});
+  for (std::size_t i = 0; i < 300; ++i) positive_targets.as<float>()[i] = 0.5f + static_cast<float>(i % 7) / 4;
+  Array positive_features(DType::f32, {100, 2});
+  for (std::size_t i = 0; i < 200; ++i) positive_features.as<float>()[i] = static_cast<float>(i % 9) / 4 - 1;
+  const Dataset ones(std::move(positive_features), std::move(positive_targets));
   int checked = 0;
-  for (const std::string_view loss : Losses::names)
+  Losses::for_each([&]<class L>() {
+    const LossTraits traits = traits_of<L>();
+    const bool refused = traits.inputs.count() > 1 || traits.target == RowTarget::single;
+    const bool signs = traits.target_domain == Domain::sign;
+    if (refused || signs) return;
+    const bool probability =
+        traits.prediction_domain == Domain::probability || traits.prediction_domain == Domain::positive;
+    const bool zeros_and_ones = traits.elementwise && traits.target_domain != Domain::real;
+    const bool positive = traits.target_domain == Domain::positive;
     for (const std::string optimizer :
          {"sgd:lr=0.05,momentum=0.9,nesterov=true", "adam:lr=1e-2,l2=1e-2,l1=1e-3", "adamw:lr=1e-2", "sgd:lr=0.1"})
       for (const std::string schedule : {"cosine:warmup=2", "step:every=3"}) {
-        const bool probability = loss == "bce";
         const ModelSpec model{2, {{8, "gelu"}, {3, probability ? "sigmoid" : "identity"}}, Init::he, 5};
-        TrainSpec spec = TrainSpec::parse(model, loss, optimizer, schedule);
+        TrainSpec spec = TrainSpec::parse(model, gentle(L::name), optimizer, schedule);
         spec.validate_every = 1;
         Trainer trainer(*backend, spec);
-        const bool rows = loss == "softmax_cross_entropy", yes_no = loss.substr(0, 3) == "bce";
-        EXPECT_NO_THROW(trainer.fit(rows     ? classes
-                                    : yes_no ? binary
-                                             : reals,
-                                    {.epochs = 2, .batch_size = 32}))
-            << loss << " " << optimizer << " " << schedule;
+        const Dataset& data = traits.has_classes() ? classes : positive ? ones : zeros_and_ones ? binary : reals;
+        EXPECT_NO_THROW(trainer.fit(data, {.epochs = 2, .batch_size = 32}))
+            << L::name << " " << optimizer << " " << schedule;
         ++checked;
       }
-  EXPECT_EQ(checked, 8 * static_cast<int>(Losses::size));
+  });
+  EXPECT_GE(checked, 8 * 30);
 }
 
 TEST(Train, ReplayedStepsFindPlantedFaults) {

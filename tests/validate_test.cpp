@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -19,6 +20,20 @@ namespace {
 
 constexpr double kInf = std::numeric_limits<double>::infinity(), kNaN = std::numeric_limits<double>::quiet_NaN();
 
+/// Over all regimes, on problems without options. PyTorch's numbers are kept to three digits.
+void expect_no_worse_than_torch(const ValidationRow& row) {
+  double value = 0, gradient = 0, torch_value = 0, torch_gradient = 0;
+  for (const RegimeErrors& e : row.regimes) {
+    if (e.torch_value_ulp < 0) continue;
+    value = std::max(value, e.plain_value_ulp);
+    gradient = std::max(gradient, e.plain_gradient_ulp);
+    torch_value = std::max(torch_value, e.torch_value_ulp);
+    torch_gradient = std::max(torch_gradient, e.torch_gradient_ulp);
+  }
+  EXPECT_LE(value, 1.005 * torch_value) << row.name << " " << name_of(row.dtype);
+  EXPECT_LE(gradient, 1.005 * torch_gradient) << row.name << " " << name_of(row.dtype);
+}
+
 TEST(Validate, QuickSweepPasses) {
   const ValidationReport report = run_validation({.device = "cpu", .quick = true});
   EXPECT_EQ(report.backends.size(), 2 * cpu_targets().size());
@@ -33,6 +48,7 @@ TEST(Validate, QuickSweepPasses) {
     if (row.budget.value > 4 || row.budget.gradient > 4) {
       EXPECT_FALSE(row.budget.reason.empty()) << row.name;
     }
+    expect_no_worse_than_torch(row);
   }
 }
 
@@ -249,6 +265,7 @@ TEST(Derivatives, OfEveryLoss) {
 struct Bent {
   static constexpr std::string_view name = "bent";
   static constexpr Decision decision = Decision::none;
+  static constexpr Domain prediction = Domain::real, target = Domain::real;
   double factor = 1, flip = -1e9;
   template <class S>
   ValueGrad<S> operator()(S y, S t) const {
@@ -261,6 +278,7 @@ struct Bent {
 struct BadKink {
   static constexpr std::string_view name = "bad_kink";
   static constexpr Decision decision = Decision::none;
+  static constexpr Domain prediction = Domain::real, target = Domain::real;
   template <class S>
   ValueGrad<S> operator()(S y, S t) const {
     const S d = y - t;

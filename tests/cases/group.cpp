@@ -25,9 +25,12 @@ double number_at(DType type, const unsigned char* p) {
 
 /// "[3, 7]" for an element of the view, "+12 bytes" for one around it.
 std::string place_text(const Part& part, std::int64_t element) {
+  View view(nullptr, part.dtype, part.rows, part.cols, part.row_stride, part.col_stride);
+  view.block = part.block;
+  view.block_stride = part.block_stride;
   for (std::int64_t r = 0; r < part.rows; ++r)
     for (std::int64_t c = 0; c < part.cols; ++c)
-      if (part.guard + r * part.row_stride + c * part.col_stride == element)
+      if (part.guard + view.row_offset(r) + c * part.col_stride == element)
         return part.rows * part.cols == 1 ? "" : fmt::format("[{}, {}]", r, c);
   return fmt::format(" {} bytes from its start, where the view has no element,",
                      (element - part.guard) * static_cast<std::int64_t>(size_of(part.dtype)));
@@ -73,7 +76,7 @@ std::string difference(const Outcome& a, const std::string& a_name, const Outcom
 
 std::vector<Group> all_groups(Size size) {
   std::vector<Group> groups = loss_groups(size);
-  for (auto* more : {&optimizer_groups, &layer_groups})
+  for (auto* more : {&optimizer_groups, &layer_groups, &episode_groups, &penalty_groups})
     for (Group& group : (*more)(size)) groups.push_back(std::move(group));
   return groups;
 }

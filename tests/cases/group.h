@@ -27,7 +27,7 @@ struct Part {
   DType dtype = DType::f32;
   std::vector<unsigned char> bytes;
   std::int64_t guard = 0;  ///< elements before the first one of the view
-  std::int64_t rows = 1, cols = 1, row_stride = 0, col_stride = 0;
+  std::int64_t rows = 1, cols = 1, row_stride = 0, col_stride = 0, block = 0, block_stride = 0;
 
   template <class T>
   static Part number(std::string name, T value) {
@@ -74,11 +74,14 @@ enum class Size {
   beyond_a_sequence,  ///< losses whose sums have more than 4,096 chunks: 16.8 million elements each
 };
 
-/// A group for each loss and each storage type; each optimizer and each storage type; each activation.
+/// A group for each loss and each storage type; each optimizer and each storage type; each activation;
+/// returns and advantages; each penalty.
 std::vector<Group> all_groups(Size size);
 std::vector<Group> loss_groups(Size size);
 std::vector<Group> optimizer_groups(Size size);
 std::vector<Group> layer_groups(Size size);
+std::vector<Group> episode_groups(Size size);
+std::vector<Group> penalty_groups(Size size);
 
 /// The number of cases of a group, and the hash of their hashes in order.
 struct Bits {

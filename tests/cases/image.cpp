@@ -9,7 +9,8 @@
 namespace fuselage::cases {
 
 std::string name_of(Layout layout) {
-  constexpr const char* names[] = {"packed", "shifted", "padded", "pitched", "columns", "spaced", "broadcast"};
+  constexpr const char* names[] = {"packed",  "shifted", "padded",    "pitched",
+                                   "columns", "spaced",  "broadcast", "blocks"};
   return names[static_cast<int>(layout)];
 }
 
@@ -23,13 +24,24 @@ Image::Image(DType type, std::int64_t rows, std::int64_t cols, Layout layout, st
     case Layout::columns: row_stride_ = 1, col_stride_ = rows + 1; break;
     case Layout::spaced: row_stride_ = 2 * cols + 1, col_stride_ = 2; break;
     case Layout::broadcast: row_stride_ = 0, col_stride_ = rows > 1 ? 1 : 0; break;
+    case Layout::blocks:
+      row_stride_ = 1;
+      col_stride_ = rows % 2 == 0 ? rows / 2 : rows;
+      if (rows > 1 && rows % 2 == 0) block_ = rows / 2, block_stride_ = block_ * cols;
+      break;
   }
-  const std::int64_t span = rows > 0 && cols > 0 ? (rows - 1) * row_stride_ + (cols - 1) * col_stride_ + 1 : 0;
+  const std::int64_t last = rows > 0 ? view(nullptr).row_offset(rows - 1) : 0;
+  const std::int64_t span = rows > 0 && cols > 0 ? last + (cols - 1) * col_stride_ + 1 : 0;
   bytes_.assign(static_cast<std::size_t>(first_ + span + guard) * size_of(type), fill);
 }
 
 void Image::set(std::int64_t r, std::int64_t c, float x) {
   if (is_label(type_)) return set_label(r, c, static_cast<std::int64_t>(x));
+  if (type_ == DType::f64) {
+    const double wide = x;
+    std::memcpy(at(r, c), &wide, sizeof wide);
+    return;
+  }
   dispatch(type_, [&]<class T>() {
     const T rounded = from_float<T>(x);
     std::memcpy(at(r, c), &rounded, sizeof rounded);
@@ -44,16 +56,16 @@ void Image::set_label(std::int64_t r, std::int64_t c, std::int64_t label) {
 }
 
 View Image::view(void* memory) const {
-  return {static_cast<unsigned char*>(memory) + static_cast<std::size_t>(first_) * size_of(type_),
-          type_,
-          rows_,
-          cols_,
-          row_stride_,
-          col_stride_};
+  View view(static_cast<unsigned char*>(memory) + static_cast<std::size_t>(first_) * size_of(type_), type_, rows_,
+            cols_, row_stride_, col_stride_);
+  view.block = block_;
+  view.block_stride = block_stride_;
+  return view;
 }
 
 Part Image::part(std::string name, std::vector<unsigned char> bytes) const {
-  return {std::move(name), type_, std::move(bytes), first_, rows_, cols_, row_stride_, col_stride_};
+  return {std::move(name), type_,       std::move(bytes), first_, rows_,
+          cols_,           row_stride_, col_stride_,      block_, block_stride_};
 }
 
 Placed::Placed(Backend& backend, const Image& image) : backend_(&backend), image_(&image) {

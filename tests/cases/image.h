@@ -21,6 +21,7 @@ enum class Layout {
   columns,    ///< column by column, one unused element after each
   spaced,     ///< every second element, and one more after each row
   broadcast,  ///< one row for all rows; of a single row one element for all
+  blocks,     ///< [outer, cols, inner] with two outer blocks, one of an odd number of rows
 };
 std::string name_of(Layout layout);
 
@@ -58,12 +59,14 @@ class Image {
  private:
   Image(DType type, std::int64_t rows, std::int64_t cols, Layout layout, std::int64_t guard, unsigned char fill);
   unsigned char* at(std::int64_t r, std::int64_t c) {
-    return bytes_.data() + (first_ + r * row_stride_ + c * col_stride_) * static_cast<std::int64_t>(size_of(type_));
+    return bytes_.data() +
+           (first_ + view(nullptr).row_offset(r) + c * col_stride_) * static_cast<std::int64_t>(size_of(type_));
   }
 
   bool given_ = false;
   DType type_ = DType::f32;
   std::int64_t rows_ = 0, cols_ = 0, first_ = 0, row_stride_ = 0, col_stride_ = 1;
+  std::int64_t block_ = 0, block_stride_ = 0;
   std::vector<unsigned char> bytes_;
 };
 

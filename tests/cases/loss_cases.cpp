@@ -13,28 +13,42 @@ void add_report(const LossReport& r, Outcome& outcome) {
   add("report.bad_labels", r.bad_labels);
   add("report.first_bad_row", r.first_bad_row);
   add("report.first_bad_label", r.first_bad_label);
+  add("report.bad_weights", r.bad_weights);
+  add("report.first_bad_weight_row", r.first_bad_weight_row);
   add("report.nonfinite", r.nonfinite);
   add("report.correct", r.correct);
   add("report.top_k_correct", r.top_k_correct);
   add("report.abs_error_sum", r.abs_error_sum);
   add("report.squared_error_sum", r.squared_error_sum);
+  add("report.target_shift", r.target_shift);
+  add("report.target_sum", r.target_sum);
+  add("report.target_squared_sum", r.target_squared_sum);
   add("report.rejected", std::int64_t{r.rejected});
 }
 
 /// The report, what was written, and the inputs, which must be as they were.
 Outcome run_loss(Backend& backend, const LossInputs& in) {
-  const Placed prediction(backend, in.prediction), target(backend, in.target), weight(backend, in.weight),
-      mask(backend, in.mask), class_weight(backend, in.class_weight), upstream(backend, in.upstream),
-      gradient(backend, in.gradient), values(backend, in.values);
+  const Placed prediction(backend, in.prediction), second(backend, in.second), third(backend, in.third),
+      target(backend, in.target), weight(backend, in.weight), mask(backend, in.mask), lengths(backend, in.lengths),
+      class_weight(backend, in.class_weight), upstream(backend, in.upstream), gradient(backend, in.gradient),
+      second_gradient(backend, in.second_gradient), third_gradient(backend, in.third_gradient),
+      values(backend, in.values), confusion(backend, in.confusion), calibration(backend, in.calibration);
   const Buffer report(backend, sizeof(LossReport));
   LossBatch batch = in.options;
   batch.prediction = prediction.view();
+  batch.second = second.view();
+  batch.third = third.view();
   batch.target = target.view();
   batch.weight = weight.view();
   batch.mask = mask.view();
+  batch.lengths = lengths.view();
   batch.class_weight = class_weight.view();
   batch.upstream = upstream.view();
   batch.gradient = in.in_place ? prediction.view() : gradient.view();
+  batch.second_gradient = in.in_place && in.gradients > 1 ? second.view() : second_gradient.view();
+  batch.third_gradient = in.in_place && in.gradients > 2 ? third.view() : third_gradient.view();
+  batch.metrics.confusion = confusion.view();
+  batch.metrics.calibration = calibration.view();
   batch.values = values.view();
   backend.loss(in.loss, batch, report.as<LossReport>());
 
@@ -49,7 +63,14 @@ Outcome run_loss(Backend& backend, const LossInputs& in) {
   fetch(gradient, in.gradient, "gradient");
   fetch(values, in.values, "values");
   fetch(prediction, in.prediction, in.in_place ? "gradient in place" : "prediction");
+  fetch(second_gradient, in.second_gradient, "second gradient");
+  fetch(third_gradient, in.third_gradient, "third gradient");
+  fetch(second, in.second, in.in_place && in.gradients > 1 ? "second gradient in place" : "second");
+  fetch(third, in.third, in.in_place && in.gradients > 2 ? "third gradient in place" : "third");
+  fetch(confusion, in.confusion, "confusion");
+  fetch(calibration, in.calibration, "calibration");
   fetch(target, in.target, "target");
+  fetch(lengths, in.lengths, "lengths");
   fetch(weight, in.weight, "weight");
   fetch(mask, in.mask, "mask");
   fetch(class_weight, in.class_weight, "class weight");

@@ -43,8 +43,14 @@ std::string text_of(Shape shape) { return fmt::format("[{}, {}]", shape.rows, sh
 LossPlan::LossPlan(const AnyLoss& entry, DType type, Size size, bool plain) : dtype(type) {
   std::visit(
       [&]<class L>(const L& l) {
-        row = !loss::Pointwise<L>;
-        if constexpr (loss::Pointwise<L>) decision = L::decision;
+        traits = validate::input_traits(l);
+        row = !traits.elementwise;
+        classes = row && traits.of_classes();
+        softmax = loss::SoftmaxRow<L>;
+        gradients = loss::inputs_of<L>().second_has_gradient ? traits.inputs : 1;
+        using enum Reduction;
+        reductions = {mean, sum, mean_over_batch, none, mean_over_outputs};
+        if (loss::takes_root<L>()) std::erase(reductions, none);
         for (const L& changed : settings_of(l)) settings.push_back(changed);
       },
       entry);
@@ -56,19 +62,31 @@ LossPlan::LossPlan(const AnyLoss& entry, DType type, Size size, bool plain) : dt
     shapes = {row ? Shape{4096 * 4096 + 1, 1} : Shape{4097, 4096}};
   else
     row ? take(kRowShapes) : take(kPointwiseShapes);
-  if (row) targets = {DType::i64, DType::u8, DType::i8, DType::i16, DType::i32};
-  targets.push_back(type);
-  if (type != DType::f32 && (row || !plain)) targets.push_back(DType::f32);
+  const RowTarget kind = traits.row_target;
+  if (classes) targets = {DType::i64, DType::u8, DType::i8, DType::i16, DType::i32};
+  if (row && kind == RowTarget::single) targets = {DType::i64, DType::i8};
+  if (!row || (kind != RowTarget::labels && kind != RowTarget::none)) {
+    targets.push_back(type);
+    if (type != DType::f32 && (row || !plain)) targets.push_back(DType::f32);
+  }
+  if (row && kind == RowTarget::none) targets = {type};
   given = plain && !row ? std::vector{Given::none} : std::vector{Given::none, Given::row};
   if (!plain && !row) given.push_back(Given::element);
   upstream = {Upstream::none, Upstream::one};
-  if (!plain || row) upstream.push_back(Upstream::each);
-  class_weight = row ? std::vector{false, true} : std::vector{false};
+  if ((!plain || row) && std::ranges::count(reductions, Reduction::none) > 0) upstream.push_back(Upstream::each);
+  class_weight = classes ? std::vector{false, true} : std::vector{false};
+  lengths = row ? std::vector{Lengths::none, Lengths::i32, Lengths::i64} : std::vector{Lengths::none};
   using enum Layout;
   const auto lined_up = row ? std::vector{packed, pitched} : std::vector{packed};
   matrix = chosen(plain, lined_up, {packed, shifted, padded, pitched, columns, spaced, broadcast});
-  target_matrix = matrix;
   output = chosen(plain, lined_up, {packed, shifted, padded, pitched, columns, spaced});
+  // Further inputs of losses of rows are not images with channels; nor are constants of rows.
+  second_matrix = traits.inputs > 1 ? matrix : std::vector{packed};
+  if (row && !plain) {
+    matrix.push_back(blocks);
+    output.push_back(blocks);
+  }
+  target_matrix = matrix;
   vector = chosen(plain, {packed}, {packed, shifted, spaced, broadcast});
 }
 
@@ -91,9 +109,15 @@ bool possible(const LossPlan& plan, const Levels& levels) {
   if (is(kGradient, static_cast<int>(Gradient::in_place)) && prediction != kOpen &&
       plan.matrix[static_cast<std::size_t>(prediction)] == Layout::broadcast)
     return false;
-  if (is(kUpstream, static_cast<int>(Upstream::each)) && levels[kReduction] != kOpen &&
-      !is(kReduction, static_cast<int>(Reduction::none)))
+  const int second = levels[kSecondLayout];
+  if (is(kGradient, static_cast<int>(Gradient::in_place)) && plan.gradients > 1 && second != kOpen &&
+      plan.second_matrix[static_cast<std::size_t>(second)] == Layout::broadcast)
     return false;
+  const bool reduced = levels[kReduction] != kOpen;
+  const Reduction reduction = reduced ? LossPlan::level(plan.reductions, levels, kReduction) : Reduction::none;
+  if (is(kUpstream, static_cast<int>(Upstream::each)) && reduced && reduction != Reduction::none) return false;
+  if (is(kUpstream, static_cast<int>(Upstream::each)) && is(kDivisor, 1)) return false;
+  if (is(kDivisor, 1) && reduced && (reduction == Reduction::none || reduction == Reduction::sum)) return false;
   if (is(kSpecial, static_cast<int>(Special::bad_targets)) && levels[kTarget] != kOpen && levels[kShape] != kOpen &&
       LossPlan::level(plan.targets, levels, kTarget) == DType::u8 &&
       LossPlan::level(plan.shapes, levels, kShape).cols > 255)
@@ -111,7 +135,7 @@ Space LossPlan::space() const {
   space.factors = {factor_of("shape", shapes, text_of),
                    factor_of("setting", settings, [](const AnyLoss& l) { return Losses::to_string(l); }),
                    factor_of("target", targets, type_text),
-                   {"reduction", {"mean", "sum", "mean_over_batch", "none"}},
+                   factor_of("reduction", reductions, [](Reduction r) { return std::string(name_of(r)); }),
                    choice("weight", {"none", "of rows", "of elements"}, given.size()),
                    choice("mask", {"none", "of rows", "of elements"}, given.size()),
                    choice("class weight", {"none", "given"}, class_weight.size()),
@@ -120,9 +144,12 @@ Space LossPlan::space() const {
                    {"bad labels", {"error", "ignore"}},
                    {"gradient", {"out of place", "none", "in place"}},
                    {"values", {"none", "given"}},
-                   {"metrics", {"none", "accuracy", row ? "top 3" : "errors", "all"}},
-                   {"numbers", {"ordinary", "not finite", "extreme", "bad targets"}},
+                   {"metrics", {"none", "accuracy", row ? "top 3" : "errors and targets", "all"}},
+                   {"numbers", {"ordinary", "not finite", "extreme", "bad targets", "bad weights"}},
+                   {"divisor", {"own", "given"}},
+                   choice("lengths", {"none", "i32", "i64"}, lengths.size()),
                    layouts_of("prediction", matrix),
+                   layouts_of("second", second_matrix),
                    layouts_of("target in memory", target_matrix),
                    layouts_of("weight in memory", vector),
                    layouts_of("mask in memory", vector),

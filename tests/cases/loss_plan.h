@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "host/validate/numbers.h"
 #include "tests/cases/image.h"
 
 namespace fuselage::cases {
@@ -28,7 +29,10 @@ enum LossFactor : std::size_t {
   kValues,
   kMetrics,
   kSpecial,
+  kDivisor,
+  kLengths,
   kPredictionLayout,
+  kSecondLayout,
   kTargetLayout,
   kWeightLayout,
   kMaskLayout,
@@ -46,20 +50,26 @@ enum class Given { none, row, element };  ///< weights and masks
 enum class Upstream { none, one, each };  ///< of the whole pass, or of each output
 enum class Gradient { out_of_place, none, in_place };
 enum class Metrics { none, accuracy, more, all };  ///< more: top 3 of rows, errors of elements
-enum class Special { none, not_finite, extreme, bad_targets };
+enum class Special { none, not_finite, extreme, bad_targets, bad_weights };
+enum class Lengths { none, i32, i64 };  ///< of two sequences, or of one
 
 /// The levels as values.
 struct LossPlan {
   DType dtype = DType::f32;
-  bool row = false;
-  Decision decision = Decision::none;
+  validate::InputTraits traits;
+  bool row = false;      ///< outputs are rows
+  bool classes = false;  ///< rows are classified
+  bool softmax = false;  ///< softmax_cross_entropy, which measures more
+  int gradients = 1;     ///< of how many inputs
   std::vector<AnyLoss> settings;
   std::vector<Shape> shapes;
   std::vector<DType> targets;
   std::vector<Given> given;
   std::vector<Upstream> upstream;
   std::vector<bool> class_weight;
-  std::vector<Layout> matrix, target_matrix, output, vector;
+  std::vector<Reduction> reductions;
+  std::vector<Lengths> lengths;
+  std::vector<Layout> matrix, second_matrix, target_matrix, output, vector;
 
   /// `plain`: what has fast paths of its own, which a mixture of all layouts would seldom meet.
   LossPlan(const AnyLoss& entry, DType type, Size size, bool plain);
@@ -76,7 +86,9 @@ struct LossInputs {
   AnyLoss loss;
   LossBatch options;  ///< without its views
   bool in_place = false;
-  Image prediction, target, weight, mask, class_weight, upstream, gradient, values;
+  int gradients = 1;
+  Image prediction, second, third, target, weight, mask, lengths, class_weight, upstream;
+  Image gradient, second_gradient, third_gradient, values, confusion, calibration;
 };
 LossInputs make_inputs(const LossPlan& plan, const Levels& levels, const std::string& words);
 

@@ -10,16 +10,7 @@
 
 namespace fuselage::cases {
 
-/// Whether every field is in its range and fits the others.
-template <class T>
-bool valid(const T& value) {
-  try {
-    detail::check_fields(value);
-    return true;
-  } catch (const Error&) {
-    return false;
-  }
-}
+using validate::valid;
 
 /// Sets every field but lr to something that is not its default; false where `choice` leads to nothing valid.
 template <class T>
@@ -30,9 +21,13 @@ bool set_all(T& value, std::size_t choice) {
   detail::for_each_field<T>([&](const auto& field) {
     if (field.name == "lr") return;
     auto& v = value.*field.member;
-    const bool number = texts[choice % texts.size()] != "true";
-    changed &= number != std::is_same_v<std::remove_cvref_t<decltype(v)>, bool> &&
-               detail::read_value(texts[choice % texts.size()], v) && !(v == defaults.*field.member);
+    const std::string_view text = texts[choice % texts.size()];
+    if constexpr (std::is_same_v<std::remove_cvref_t<decltype(v)>, bool>) {
+      changed &= text == "true";
+      v = !(defaults.*field.member);
+    } else {
+      changed &= text != "true" && detail::read_value(text, v) && !(v == defaults.*field.member);
+    }
     choice /= texts.size();
   });
   return changed && valid(value);

@@ -56,6 +56,17 @@ class WrappedBackend : public Backend {
     inner_->loss(loss, batch, report);
     if (after_loss) after_loss(batch, *report);
   }
+  void run_penalty(const AnyPenalty& penalty, const GroupBatch& batch, LossReport* report) override {
+    inner_->penalty(penalty, batch, report);
+  }
+  void run_group_sums(const GroupMeasure& measure, const GroupBatch& batch, GroupSums* sums,
+                      LossReport* report) override {
+    inner_->group_sums(measure, batch, sums, report);
+  }
+  void run_join(LossReport* to, const LossReport* from) override { inner_->join(to, from); }
+  void run_episodes(const Episodes& episodes, bool advantages, EpisodesReport* report) override {
+    advantages ? inner_->gae(episodes, report) : inner_->discounted_returns(episodes, report);
+  }
   std::unique_ptr<ParameterSet> run_bind(std::span<const Parameter> parameters, int slots) override {
     return inner_->bind(parameters, slots > 1 ? AnyOptimizer(optim::Adam{}) : AnyOptimizer(optim::Sgd{}));
   }

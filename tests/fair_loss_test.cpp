@@ -1,0 +1,218 @@
+// What groups lose and how they are scored, and the losses that look at it.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+#include <vector>
+
+#include "tests/support/fairness.h"
+#include "tests/support/files.h"
+
+namespace fuselage {
+namespace {
+
+using test::expect_error;
+using test::Fairness;
+using test::Floats;
+using test::Groups;
+
+// ---- measures -------------------------------------------------------------------------------------------------------
+
+TEST_F(Fairness, MeasuresByHand) {
+  const Floats y{0.75f, 0.25f, 1, 0.5f, 0.625f, 0}, weight{1, 2, 1, 1, 1, 0}, loss{1, 2, 3, 4, 0.5f, 9};
+  const Groups group{0, 0, 0, 2, 2, 2};
+  const std::vector<std::uint8_t> label{1, 1, 0, 1, 0, 1};
+  GroupBatch batch = batch_of(y, group, 3);
+  batch.target = {label.data(), 6};
+  batch.weight = {weight.data(), 6};
+  GroupMeasure measure{penalty::Score::probability, 1, 0.5, {loss.data(), 6}};
+  std::vector<GroupSums> sums(3);
+  LossReport report;
+  cpu_->group_sums(measure, batch, sums.data(), &report);
+  EXPECT_EQ(report.count, 5);
+  EXPECT_EQ(report.weight_sum, 6);
+  const GroupSums &a = sums[0], &none = sums[1], &b = sums[2];
+  EXPECT_EQ(a.count, 3);
+  EXPECT_EQ(a.weight, 4);
+  EXPECT_EQ(a.score_sum, 2.25);
+  EXPECT_EQ(a.loss_sum, 6);
+  EXPECT_EQ(a.positives, 2);
+  EXPECT_EQ(a.chosen, 2);
+  EXPECT_EQ(a.hits, 1);
+  EXPECT_EQ(a.right(), 1);
+  EXPECT_EQ(none.count, 0);
+  EXPECT_EQ(b.count, 2);
+  EXPECT_EQ(b.chosen, 1);  // 1/2 is not above the threshold
+  EXPECT_EQ(b.hits, 0);
+  EXPECT_EQ(b.right(), 0);
+  EXPECT_DOUBLE_EQ(parity_gap(sums), 2.0 / 3 - 0.5);
+  EXPECT_EQ(opportunity_gap(sums), 0.5);
+  EXPECT_EQ(odds_gap(sums), 0.5);
+  EXPECT_EQ(mean_score_gap(sums), 0);
+  EXPECT_EQ(worst_group(sums), 2);
+  const Floats real{1, 1, 0.25f, 0.5f, 0, 1};
+  batch.target = {real.data(), 6};
+  cpu_->group_sums(measure, batch, sums.data());
+  EXPECT_EQ(sums[0].target_sum, 3.25);
+  EXPECT_EQ(sums[2].positives, 0);
+  EXPECT_EQ(worst_group({}), -1);
+  EXPECT_EQ(odds_gap({}), 0);
+  measure.threshold = std::nan("");
+  expect_error(Errc::bad_argument, {"threshold"}, [&] { cpu_->group_sums(measure, batch, sums.data()); });
+  expect_error(Errc::bad_argument, {"sums"}, [&] { cpu_->group_sums({}, batch, nullptr); });
+}
+
+// ---- objectives over the losses of groups ---------------------------------------------------------------------------
+
+struct FairProblem {
+  std::int64_t rows = 40;
+  Floats y, weight;
+  Groups group;
+  std::vector<std::int32_t> label;
+
+  FairProblem() {
+    std::mt19937 random(11);
+    std::normal_distribution<float> normal;
+    for (std::int64_t r = 0; r < rows; ++r) {
+      for (int c = 0; c < 3; ++c) y.push_back(normal(random));
+      weight.push_back(static_cast<float>(1 + random() % 4) / 2);
+      group.push_back(static_cast<std::int32_t>(random() % 4));
+      label.push_back(r % 13 == 4 ? -100 : static_cast<std::int32_t>(random() % 3));
+    }
+  }
+  LossBatch batch() const {
+    LossBatch b;
+    b.prediction = {y.data(), rows, 3};
+    b.target = {label.data(), rows};
+    b.weight = {weight.data(), rows};
+    return b;
+  }
+  GroupBatch groups(double* q) const {
+    GroupBatch b;
+    b.group = {group.data(), rows};
+    b.groups = 4;
+    b.q = q;
+    return b;
+  }
+};
+
+TEST_F(Fairness, FairLossIsTheObjectiveOfTheLossesOfGroups) {
+  FairProblem p;
+  const AnyLoss loss = Losses::parse("softmax_cross_entropy:ignore_index=-100", "loss");
+  for (const char* text : {"bounded_group_loss:bound=0.9,mean=1", "group_dro:step=2", "group_dro:worst=true"}) {
+    SCOPED_TRACE(text);
+    const AnyPenalty penalty = Penalties::parse(text, "penalty");
+    // Mean losses of the groups from a pass for each of them.
+    double means[4], q[4], expected = 0, norm = 0, all = 0, total = 0;
+    for (int g = 0; g < 4; ++g) {
+      std::vector<std::uint8_t> mask;
+      for (const auto of : p.group) mask.push_back(of == g);
+      LossBatch batch = p.batch();
+      batch.mask = {mask.data(), p.rows};
+      LossReport report;
+      cpu_->loss(loss, batch, &report);
+      means[g] = report.value;
+      all += report.weight_sum, total += report.value_sum;
+      norm += q[g] = 0.25 * std::exp(2 * means[g]);
+    }
+    for (int g = 0; g < 4; ++g) {
+      if (penalty.index() == 4) expected += std::max(0.0, means[g] - 0.9);
+      if (penalty.index() == 5) expected += q[g] / norm * means[g];
+    }
+    if (penalty.index() == 4) expected += total / all;
+    if (text == std::string_view("group_dro:worst=true")) expected = *std::max_element(means, means + 4);
+
+    FairScratch scratch;
+    const auto evaluate = [&](View gradient, LossReport& report) {
+      double weights[4] = {0.25, 0.25, 0.25, 0.25};
+      LossBatch batch = p.batch();
+      batch.gradient = gradient;
+      fair_loss(*cpu_, loss, batch, penalty, p.groups(weights), scratch, &report);
+      const bool moves = text == std::string_view("group_dro:step=2");
+      for (int g = 0; g < 4; ++g) EXPECT_NEAR(weights[g], moves ? q[g] / norm : 0.25, 1e-6);
+      return report.value;
+    };
+    LossReport report;
+    Floats gradient(p.y.size());
+    EXPECT_NEAR(evaluate({gradient.data(), p.rows, 3}, report), expected, 1e-6);
+    EXPECT_EQ(report.bad_labels, 0);
+    EXPECT_EQ(report.count, 37);
+    // q is a constant of the step, so only the others are the derivative of their value as it stands.
+    if (text == std::string_view("group_dro:step=2")) continue;
+    for (std::size_t i = 0; i < p.y.size(); i += 7) {
+      const float before = p.y[i], step = 0x1p-6f;
+      p.y[i] = before + step;
+      const double above = evaluate({}, report);
+      p.y[i] = before - step;
+      const double below = evaluate({}, report);
+      p.y[i] = before;
+      EXPECT_NEAR(gradient[i], (above - below) / (2 * step), 1e-4) << i;
+    }
+  }
+}
+
+TEST_F(Fairness, FairLossInPlaceScaledAndBad) {
+  FairProblem p;
+  const AnyLoss loss = Losses::parse("softmax_cross_entropy:ignore_index=-100", "loss");
+  const AnyPenalty penalty = Penalties::parse("group_dro:worst=true", "penalty");
+  const Floats upstream{0.5f};
+  FairScratch scratch;
+  LossReport report;
+  Floats gradient(p.y.size()), scaled(p.y.size());
+  LossBatch batch = p.batch();
+  batch.gradient = {gradient.data(), p.rows, 3};
+  fair_loss(*cpu_, loss, batch, penalty, p.groups(nullptr), scratch, &report);
+  EXPECT_FALSE(report.rejected);
+  batch.gradient = {scaled.data(), p.rows, 3};
+  batch.scale = 8;
+  batch.upstream = {upstream.data(), 1};
+  fair_loss(*cpu_, loss, batch, penalty, p.groups(nullptr), scratch, &report);
+  for (std::size_t i = 0; i < scaled.size(); ++i) EXPECT_EQ(scaled[i], 4 * gradient[i]);
+  batch = p.batch();
+  Floats same = p.y;
+  batch.prediction = {same.data(), p.rows, 3};
+  batch.gradient = {same.data(), p.rows, 3};
+  batch.metrics.accuracy = true;
+  fair_loss(*cpu_, loss, batch, penalty, p.groups(nullptr), scratch, &report);
+  EXPECT_EQ(same, gradient);
+  EXPECT_GT(report.correct, 0);
+  p.label[5] = 3;
+  p.group[7] = 9;
+  fair_loss(*cpu_, loss, p.batch(), penalty, p.groups(nullptr), scratch, &report);
+  EXPECT_EQ(report.bad_labels, 2);
+  EXPECT_EQ(report.first_bad_row, 5);
+  EXPECT_TRUE(report.rejected);
+}
+
+TEST_F(Fairness, FairLossRefusesByName) {
+  const FairProblem p;
+  FairScratch scratch;
+  LossReport report;
+  const auto refuse = [&](Errc code, std::initializer_list<std::string_view> words, const char* loss,
+                          const char* penalty, auto&& change) {
+    LossBatch batch = p.batch();
+    change(batch);
+    expect_error(code, words, [&] {
+      fair_loss(*cpu_, Losses::parse(loss, "loss"), batch, Penalties::parse(penalty, "penalty"), p.groups(nullptr),
+                scratch, &report);
+    });
+  };
+  refuse(Errc::bad_argument, {"demographic_parity", "accumulate"}, "softmax_cross_entropy", "demographic_parity",
+         [](LossBatch&) {});
+  refuse(Errc::bad_shape, {"3 columns", "mse"}, "mse", "group_dro:worst=true",
+         [&](LossBatch& b) { b.target = b.prediction; });
+  refuse(Errc::bad_argument, {"q, the weights"}, "softmax_cross_entropy", "group_dro", [](LossBatch&) {});
+  refuse(Errc::bad_argument, {"integer labels"}, "softmax_cross_entropy", "group_dro:worst=true", [](LossBatch& b) {
+    b.target = b.prediction;
+    b.bad_labels = BadLabels::ignore;
+  });
+}
+
+TEST(Penalties, AreJudgedByTheReference) {
+  const std::vector<std::string> names(Penalties::names.begin(), Penalties::names.end());
+  EXPECT_EQ(names, reference::penalty_names());
+}
+
+}  // namespace
+}  // namespace fuselage
