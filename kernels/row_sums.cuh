@@ -139,6 +139,7 @@ struct RowTask : RowOf<L> {
     ++counts.count;
     const double value = loss.value(state.facts, state.k);
     state.ranked = a.ranks && row_may_be_right(value);
+    state.scale = row_scale(in.scale, value);
     put_value(a, r, value * static_cast<double>(in.weight));
   }
 
@@ -188,7 +189,8 @@ struct RowTask : RowOf<L> {
     });
   }
 
-  __device__ __forceinline__ void gradient(float scale, ThreadCounts& counts) const {
+  __device__ __forceinline__ void gradient(ThreadCounts& counts) const {
+    const float scale = state.scale;
     float k[kRowCoefficients];
     coefficients(k);
     this->for_each_group_of_warp([&](std::int64_t first, int i, int n) {
@@ -247,7 +249,7 @@ struct RowTask : RowOf<L> {
     team.sync();
     if (state.bad) return leave_out();
     if (takes_labels<L>() && state.ranked) rank(counts);
-    if (any_gradient) gradient(static_cast<float>(in.scale), counts);
+    if (any_gradient) gradient(counts);
   }
 };
 

@@ -44,7 +44,8 @@ struct RowState {
   RowFacts facts;
   double k[kRowCoefficients];
   RowSoftmax<float> softmax;
-  bool bad;  ///< a target that the loss is not made for
+  float scale;  ///< of the derivatives
+  bool bad;     ///< a target that the loss is not made for
   bool ranked;
   std::int64_t rank_label;
   float rank_x;

@@ -125,6 +125,7 @@ struct CrossEntropy {
       const T p = normalise ? row.x[c] / sum : row.x[c];
       if (clip > 0 && value_of(p) < clip) return T(-std::log(clip));
       if (clip > 0 && value_of(p) > 1 - clip) return T(-std::log1p(-clip));
+      if (normalise && value_of(p) == 0) return log(sum) - log(row.x[c]);  // p by the sum is 0, times infinity
       return -log(p);
     });
   }

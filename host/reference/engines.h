@@ -50,10 +50,12 @@ struct ByRules {
     const Row<Var> seeded = converted<Var>(row, [&](double v) { return tape.input(v); });
     const Var result = loss.at(seeded);
     tape.differentiate(result);
+    const double nan = std::numeric_limits<double>::quiet_NaN();
+    const bool is_nan = std::isnan(result.number.value);
     const std::vector<Var>* const inputs[] = {&seeded.x, &seeded.second, &seeded.third};
     for (int k = 0; k < 3; ++k) {
       for (const Var& v : *inputs[k]) {
-        slopes[k].push_back(tape.at(v));
+        slopes[k].push_back(is_nan ? Sized{nan, tape.at(v).term} : tape.at(v));
       }
     }
     return {result.number.value, result.number.term, tape.tail()};

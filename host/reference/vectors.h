@@ -53,7 +53,8 @@ struct CosineSimilarity {
     const T square = vectors::dot(row.x, row.x);
     const T norm = std::sqrt(value_of(square)) <= eps ? T(eps) : sqrt(square);
     const double other = std::max(std::sqrt(of_target), eps);
-    const T cosine = value_of(norm) == 0 || other == 0 ? T(0) : product / (norm * other);
+    const bool zero = (value_of(norm) == 0 || other == 0) && !std::isnan(value_of(product));
+    const T cosine = zero ? T(0) : product / (norm * other);
     return negative ? -cosine : 1.0 - cosine;
   }
 };
@@ -70,8 +71,9 @@ struct CosineEmbedding : SignTarget {
   T operator()(const Row<T>& row) const {
     using std::sqrt;
     const T a = vectors::dot(row.x, row.x) + eps, b = vectors::dot(row.second, row.second) + eps;
-    const bool zero = value_of(a) == 0 || value_of(b) == 0;
-    const T cosine = zero ? T(0) : vectors::dot(row.x, row.second) / (sqrt(a) * sqrt(b));
+    const T product = vectors::dot(row.x, row.second);
+    const bool zero = (value_of(a) == 0 || value_of(b) == 0) && !std::isnan(value_of(product));
+    const T cosine = zero ? T(0) : product / (sqrt(a) * sqrt(b));
     if (row.single > 0) return 1.0 - cosine;
     return positive_part(T(cosine - margin));
   }

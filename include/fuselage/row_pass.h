@@ -86,6 +86,12 @@ FUSELAGE_HD int row_sweeps(const L& loss) {
 /// Whether a row may be right in accuracy and top_k; one whose value is NaN never is. `value` is not yet weighted.
 FUSELAGE_HD bool row_may_be_right(double value) { return value == value; }
 
+/// What multiplies the derivatives of a row. A row without a value has none: NaN goes into every element, also of
+/// formulas whose derivative does not look at what is NaN.
+FUSELAGE_HD float row_scale(double scale, double value) {
+  return value == value ? static_cast<float>(scale) : __builtin_nanf("");
+}
+
 /// Whether a loss leaves out rows with a label of its choice.
 template <class L>
 constexpr bool has_ignore_index(const L& loss) {

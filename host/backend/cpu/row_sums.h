@@ -162,7 +162,7 @@ void row_sums_row(const void* any_loss, StagedRow& row) {
   if (row.g[0] || row.g[1] || row.g[2]) {
     V rounded[kRowCoefficients];
     round_coefficients(k, rounded);
-    const V scale = V(static_cast<double>(row.scale)), limit = V(static_cast<double>(row.limit));
+    const V scale = V(static_cast<double>(row_scale(row.scale, row.value))), limit = V(static_cast<double>(row.limit));
     for (std::int64_t c = 0; c < chunks_of(cols); ++c)
       for_vectors<V>(
           c * kChunk,

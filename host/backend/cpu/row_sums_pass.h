@@ -160,7 +160,7 @@ void run_row(const RowSumsPass& pass, std::int64_t r, const RowState& state, con
   double scale = static_cast<double>(pass.scale) * static_cast<double>(state.weight);
   if (b.reduction == Reduction::none && b.upstream.data && b.upstream.rows > 1)
     scale = scale * static_cast<double>(*address<float>(b.upstream, r, 0));
-  row.scale = static_cast<float>(scale);
+  row.scale = scale;
   for (int i = 0; i < pass.inputs; ++i) {
     row.x[i] = stage_row<V>(inputs[i], r, scratch.x[i]);
     const View& g = gradients[i];

@@ -61,7 +61,7 @@ struct StagedRow {
   float* most;                 ///< likewise: zeros, which the loss may change and leaves as zeros
   float* g[kRowInputs];        ///< [cols], writable up to a whole vector; null where no gradient is asked for
   RowFacts facts;              ///< of labels, weights, the row's own target and second input
-  float scale;                 ///< multiplies the derivatives
+  double scale;                ///< multiplies the derivatives
   float limit;                 ///< finite_limit() of the storage type
   double value;                ///< found: not weighted
   std::int64_t nonfinite;      ///< found

@@ -16,6 +16,7 @@ struct GaussianNll {
   static constexpr std::string_view name = "gaussian_nll";
   static constexpr std::string_view formula = "(log v + (y - t)^2/v)/2, v = max(variance, eps)";
   static constexpr std::string_view summary = "regression that predicts its own uncertainty: a mean and a variance";
+  static constexpr Budget budget{4, 6, "by the variance the error of the difference counts twice"};
   static constexpr Decision decision = Decision::none;
   static constexpr Domain prediction = Domain::real, second = Domain::positive, target = Domain::real;
   static constexpr Inputs inputs{"mean", "variance"};

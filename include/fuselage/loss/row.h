@@ -8,7 +8,8 @@
 //     each in the canonical order of core/partition.h within a chunk of 4,096 columns (fp32), chunk sums added as
 //     doubles in the order of the chunks; then `gather<sweep>(facts, sums, k)`, in double, which may set coefficients;
 //  5. the row's value, `value(facts, k)`, in double;
-//  6. for every element `gradient(element, k, g)`: the derivatives of the value by the inputs, times the row's scale.
+//  6. for every element `gradient(element, k, g)`: the derivatives of the value by the inputs, times the row's scale;
+//     NaN for all of them where the value is NaN.
 // Coefficients reach elements rounded to float. A row that is masked, ignored or bad is not looked at.
 #pragma once
 
