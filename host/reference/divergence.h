@@ -95,6 +95,10 @@ struct Js : NonNegativeTarget {
     T sum = 0.0 * y;
     if (t > 0) sum = sum + a * t * log_ratio(t, y, b);
     if (value_of(y) != 0) sum = sum + b * (y * log_ratio(y, t, a));
+    // Of the slope by the rules of its steps only (1 - beta) log(y/m) stays; the rest cancels, and leaves roundings.
+    if constexpr (requires { y.slope; }) {
+      if (value_of(y) != 0) return value_of(sum) + b * log_ratio(value_of(y), t, a) * (y - value_of(y));
+    }
     return sum;
   }
   Terms terms(double y, double t) const {

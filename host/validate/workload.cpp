@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "fuselage/core/rng.h"
+#include "fuselage/loss/traits.h"
 #include "host/validate/problem.h"
 
 namespace fuselage::validate {
@@ -45,10 +46,13 @@ Buffer noise(Backend& backend, DType type, std::int64_t n, std::uint32_t stream)
   return buffer;
 }
 
-Buffer labels(Backend& backend, std::int64_t rows, std::int64_t classes) {
+/// Below `classes`; -1 and 1 where they are signs.
+Buffer labels(Backend& backend, std::int64_t rows, std::int64_t classes, bool signs) {
   std::vector<std::int32_t> values(static_cast<std::size_t>(rows));
   for (std::size_t i = 0; i < values.size(); ++i)
     values[i] = static_cast<std::int32_t>(random_word(2, i, 0, 0) % static_cast<std::uint64_t>(classes));
+  if (signs)
+    for (std::int32_t& value : values) value = 2 * value - 1;
   Buffer buffer(backend, std::max<std::size_t>(values.size() * sizeof(std::int32_t), 1));
   backend.copy(buffer.data(), values.data(), values.size() * sizeof(std::int32_t));
   backend.synchronize();
@@ -77,23 +81,8 @@ class LossWorkload : public Workload {
         cols_(cols),
         gradient_bytes_(rows * cols * static_cast<std::int64_t>(size_of(type))),
         report_(backend, sizeof(LossReport)) {
-    LossProblem probe;
-    probe.loss = loss;
-    const bool row = probe.is_row();
-    const std::int64_t n = rows * cols;
-    const auto element = static_cast<double>(size_of(type)), size = static_cast<double>(n);
-    bytes_ = 2 * size * element + (row ? 4.0 * static_cast<double>(rows) : size * element);
-    for (int i = 0; i < copies; ++i) {
-      const auto stream = static_cast<std::uint32_t>(2 * i);
-      void* const prediction = memory_.emplace_back(noise(backend, type, n, stream)).data();
-      void* const target =
-          memory_.emplace_back(row ? labels(backend, rows, cols) : noise(backend, type, n, stream + 1)).data();
-      void* const gradient = memory_.emplace_back(noise(backend, type, n, stream)).data();
-      LossBatch& batch = batches_.emplace_back();
-      batch.prediction = ConstView(prediction, type, rows, cols, cols);
-      batch.target = row ? ConstView(target, DType::i32, rows, 1, 1) : ConstView(target, type, rows, cols, cols);
-      batch.gradient = View(gradient, type, rows, cols, cols);
-    }
+    const LossTraits traits = std::visit([](const auto& l) { return traits_of(l); }, loss);
+    for (int i = 0; i < copies; ++i) add_batch(traits, type, static_cast<std::uint32_t>(2 * i));
   }
   void run() override {
     backend_.loss(loss_, batches_[next_], report_.as<LossReport>());
@@ -108,6 +97,41 @@ class LossWorkload : public Workload {
   std::string shape() const override { return fmt::format("[{}, {}]", rows_, cols_); }
 
  private:
+  ConstView input(DType type, std::int64_t cols, std::uint32_t stream) {
+    bytes_ += batches_.size() > 1 ? 0 : static_cast<double>(rows_ * cols) * static_cast<double>(size_of(type));
+    void* const data = memory_.emplace_back(noise(backend_, type, rows_ * cols, stream)).data();
+    return ConstView(data, type, rows_, cols, cols);
+  }
+  View output(DType type, std::uint32_t stream) {
+    const ConstView memory = input(type, cols_, stream);
+    return View(const_cast<void*>(memory.data), type, rows_, cols_, cols_);
+  }
+  /// Every input that the loss takes, and every gradient that it gives. Class labels and labels 0 or 1 are integers.
+  void add_batch(const LossTraits& traits, DType type, std::uint32_t stream) {
+    LossBatch& batch = batches_.emplace_back();
+    const Inputs& inputs = traits.inputs;
+    batch.prediction = input(type, cols_, stream);
+    batch.gradient = output(type, stream);
+    if (!inputs.second.empty()) {
+      batch.second = traits.row_second ? input(DType::f32, 1, stream + 1) : input(type, cols_, stream + 1);
+      if (inputs.second_has_gradient && !traits.row_second) batch.second_gradient = output(type, stream);
+    }
+    if (!inputs.third.empty()) {
+      batch.third = input(type, cols_, stream);
+      batch.third_gradient = output(type, stream);
+    }
+    if (!traits.elementwise && traits.target == RowTarget::none) return;
+    if (traits.elementwise || traits.target == RowTarget::dense) {
+      batch.target = input(type, cols_, stream + 1);
+    } else {
+      const std::int64_t classes = traits.target == RowTarget::single ? 2 : cols_;
+      void* const data =
+          memory_.emplace_back(labels(backend_, rows_, classes, traits.target_domain == Domain::sign)).data();
+      batch.target = ConstView(data, DType::i32, rows_, 1, 1);
+      bytes_ += batches_.size() > 1 ? 0 : 4.0 * static_cast<double>(rows_);
+    }
+  }
+
   Backend& backend_;
   AnyLoss loss_;
   std::int64_t rows_, cols_;

@@ -35,7 +35,8 @@ inline constexpr double kDeviceCacheBytes = 256e6;
 /// The last level cache of the host in bytes; 32 MiB where the system does not say.
 double host_cache_bytes();
 
-/// Value, report and gradient of predictions [rows, cols]; targets are labels for row losses, else of the same type.
+/// Value, report and gradient of predictions [rows, cols]; every other input that the loss
+/// takes beside them, targets of classes as labels.
 std::unique_ptr<Workload> loss_workload(Backend& backend, const AnyLoss& loss, DType type, std::int64_t rows,
                                         std::int64_t cols, int copies);
 
