@@ -289,7 +289,11 @@ TEST_F(Cli, ValidateReportsWhatItSaw) {
   EXPECT_EQ(json["passed"], true);
   EXPECT_EQ(json["rows"].size(), 3 * (Losses::size + Optimizers::size));
   EXPECT_GE(json["derivatives"].size(), Losses::size);
+  const Json few = run("validate --quick --device cpu --name huber --name adamw --json").json();
+  EXPECT_EQ(few["rows"].size(), 6U);
+  for (const Json& row : few["rows"]) EXPECT_TRUE(row["name"] == "huber" || row["name"] == "adamw") << row;
   refuse("validate --device cuda:77", 4, {});
+  refuse("validate --quick --device cpu --name hubert", 2, {"unknown loss or optimizer 'hubert'", "huber"});
 }
 
 TEST_F(Cli, ARunThatIsRefusedLeavesTheOldOneAlone) {

@@ -76,6 +76,24 @@ TEST(Pairwise, EveryPairThatCanMeetDoes) {
   }
 }
 
+TEST(Pairwise, EveryLevelThatCanStandDoes) {
+  for (const Space& space : spaces()) {
+    using Level = std::pair<std::size_t, int>;
+    std::set<Level> can, do_stand;
+    const auto add = [](const Levels& levels, std::set<Level>& set) {
+      for (std::size_t f = 0; f < levels.size(); ++f) set.emplace(f, levels[f]);
+    };
+    for (const Levels& levels : by_counting(space)) add(levels, can);
+    const std::vector<Levels> chosen = all_levels(space);
+    for (const Levels& levels : chosen) {
+      EXPECT_TRUE(space.possible(levels)) << space.text(levels);
+      add(levels, do_stand);
+    }
+    EXPECT_EQ(can, do_stand) << space.factors.size() << " factors";
+    EXPECT_LE(chosen.size(), all_pairs(space).size());
+  }
+}
+
 TEST(Pairwise, AChainOfRulesMakesAPairImpossible) {
   std::set<Pair> meet;
   for (const Levels& levels : all_pairs(spaces()[5])) add_pairs(levels, meet);

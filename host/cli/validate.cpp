@@ -149,12 +149,14 @@ void add_validate(CLI::App& parent, int& exit_code) {
   CLI::App* verb = parent.add_subcommand("validate", "Check every loss and optimizer against the reference");
   verb->add_option("--device", o->sweep.device, known_devices() + "; auto: all that are usable")->capture_default_str();
   verb->add_option("--seed", o->sweep.seed, "Of the inputs")->capture_default_str();
+  verb->add_option("--name", o->sweep.names, "A loss or an optimizer to look at; may be repeated; all unless given");
   verb->add_flag("--quick", o->sweep.quick, "Fewer shapes");
   verb->add_flag("--finite-difference", o->derivatives, "Also check derivatives against differences, in double");
   verb->add_flag("--json", o->json, "Print JSON");
   verb->footer(
       "Exit code 1 when an error is outside its budget, a count is wrong or two backends differ in a bit.\nExamples:\n"
-      "  fuselage validate\n  fuselage validate --device cuda --finite-difference --json");
+      "  fuselage validate\n  fuselage validate --name huber --name adamw\n  fuselage validate --device cuda "
+      "--finite-difference --json");
   verb->callback([o, &exit_code] { exit_code = run(*o); });
 }
 

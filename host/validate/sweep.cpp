@@ -172,16 +172,35 @@ bool ValidationReport::passed() const {
   return std::all_of(rows.begin(), rows.end(), [](const ValidationRow& row) { return row.passed(); });
 }
 
+namespace {
+
+void expect_known(const std::vector<std::string>& names) {
+  std::vector<std::string> known;
+  Losses::for_each([&]<class L>() { known.emplace_back(L::name); });
+  Optimizers::for_each([&]<class R>() { known.emplace_back(R::name); });
+  for (const std::string& name : names)
+    if (std::ranges::count(known, name) == 0)
+      throw Error(Errc::unknown_name, "unknown loss or optimizer '" + name + "'" + suggest(name, known));
+}
+
+}  // namespace
+
 ValidationReport run_validation(const ValidateOptions& options) {
   const auto start = std::chrono::steady_clock::now();
   ValidationReport report;
+  expect_known(options.names);
   const std::vector<validate::Solver> solvers = validate::solvers_for(options.device);
   for (const validate::Solver& solver : solvers) report.backends.push_back(solver.name);
+  const auto is_chosen = [&](std::string_view name) {
+    return options.names.empty() || std::ranges::count(options.names, name) > 0;
+  };
   for (const DType type : validate::kTypes) {
     Losses::for_each([&]<class L>() {
+      if (!is_chosen(L::name)) return;
       report.rows.push_back(validate::check_loss(L{}, type, solvers, options.quick, options.seed));
     });
     Optimizers::for_each([&]<class R>() {
+      if (!is_chosen(R::name)) return;
       report.rows.push_back(validate::check_optimizer(R{}, type, solvers, options.quick, options.seed));
     });
   }

@@ -23,8 +23,9 @@ struct ValidateOptions {
   /// "cpu": every instruction set of this build and machine, with one and with two threads; "cuda", "cuda:1";
   /// "auto": cpu, and cuda where it is usable.
   std::string device = "auto";
-  bool quick = false;      ///< fewer shapes
-  std::uint64_t seed = 0;  ///< of the inputs
+  bool quick = false;                ///< fewer shapes
+  std::uint64_t seed = 0;            ///< of the inputs
+  std::vector<std::string> names{};  ///< of the losses and optimizers to look at; empty: all
 };
 
 /// The largest errors allowed, in ulp.
@@ -93,7 +94,7 @@ struct ValidationReport {
   bool passed() const;
 };
 
-/// Throws Error(no_device) for a device that is not there.
+/// Throws Error(no_device) for a device that is not there, Error(unknown_name) for a name that neither list has.
 ValidationReport run_validation(const ValidateOptions& options = {});
 
 /// A definition's derivative compared with differences of its own value, both in double.

@@ -132,6 +132,7 @@ std::vector<Group> episode_groups(Size) {
   for (const bool advantages : {false, true}) {
     Group& group = groups.emplace_back();
     group.name = advantages ? "episodes gae" : "episodes discounted_returns";
+    group.kind = group.name;
     group.space = episode_space(advantages);
     group.prepare = [advantages, name = group.name, space = group.space](const Levels& levels) -> CaseRun {
       return [in = make_inputs(advantages, levels, name + ": " + space.text(levels))](Backend& b) {

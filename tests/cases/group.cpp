@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <cstring>
+#include <set>
 
 namespace fuselage::cases {
 namespace {
@@ -79,6 +80,17 @@ std::vector<Group> all_groups(Size size) {
   for (auto* more : {&optimizer_groups, &layer_groups, &episode_groups, &penalty_groups})
     for (Group& group : (*more)(size)) groups.push_back(std::move(group));
   return groups;
+}
+
+std::vector<ChosenGroup> choose_groups(Extent extent) {
+  std::vector<ChosenGroup> chosen;
+  std::set<std::string> begun;
+  for (Group& group : all_groups(extent == Extent::full ? Size::full : Size::small)) {
+    const bool first = begun.insert(group.kind).second, alone = group.kind == group.name;
+    const bool pairs = extent == Extent::full || (extent == Extent::small ? first : alone);
+    chosen.push_back({std::move(group), pairs});
+  }
+  return chosen;
 }
 
 std::string disagreement(const Group& group, const Levels& levels,

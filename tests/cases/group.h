@@ -54,6 +54,8 @@ using CaseRun = std::function<Outcome(Backend&)>;
 /// All cases of one entry of a list with one storage type.
 struct Group {
   std::string name;  ///< "loss mse bf16"
+  std::string
+      kind;  ///< groups of one kind differ in a formula, and share drivers and kernels; its name: it shares none
   Space space;
   std::function<CaseRun(const Levels&)> prepare;
   std::function<DeviceLimits(const Levels&)> limits;
@@ -62,6 +64,20 @@ struct Group {
   std::string text(const Levels& levels) const { return name + ": " + space.text(levels); }
   friend void PrintTo(const Group& group, std::ostream* out) { *out << group.name; }
 };
+
+/// How much of the cases a run takes.
+enum class Extent {
+  brief,  ///< small cases; each two levels meet in groups with kernels of their own, each level stands in the others
+  small,  ///< small cases; each two levels meet in the first group of every kind, each level stands in the others
+  full,   ///< each two levels meet, in cases of every size
+};
+struct ChosenGroup {
+  Group group;
+  bool pairs;  ///< each two levels meet
+  std::vector<Levels> cases() const { return pairs ? all_pairs(group.space) : all_levels(group.space); }
+  friend void PrintTo(const ChosenGroup& chosen, std::ostream* out) { *out << chosen.group.name; }
+};
+std::vector<ChosenGroup> choose_groups(Extent extent);
 
 /// What differs first between the first of the backends and another one in a case, with the case in words; empty:
 /// nothing.

@@ -82,9 +82,11 @@ Group loss_group(const AnyLoss& entry, DType type, Size size, bool plain) {
   const LossPlan plan(entry, type, size, plain);
   Group group{
       "loss " + std::string(Losses::name_of(entry)) + " " + std::string(name_of(type)) + (plain ? " plain" : ""),
+      plan.kind() + (plain ? " plain" : ""),
       plan.space(),
       {},
       {}};
+  if (plan.softmax) group.kind = group.name;
   group.prepare = [plan, name = group.name, space = group.space](const Levels& levels) -> CaseRun {
     return [inputs = make_inputs(plan, levels, name + ": " + space.text(levels))](Backend& backend) {
       return run_loss(backend, inputs);

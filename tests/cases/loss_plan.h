@@ -75,6 +75,8 @@ struct LossPlan {
   LossPlan(const AnyLoss& entry, DType type, Size size, bool plain);
 
   Space space() const;
+  /// What losses with the same drivers and kernels have in common.
+  std::string kind() const;
   template <class T>
   static T level(const std::vector<T>& values, const Levels& levels, LossFactor factor) {
     return values[static_cast<std::size_t>(levels[factor])];

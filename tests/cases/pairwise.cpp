@@ -69,6 +69,20 @@ class Pairs {
   std::vector<bool> met_;
 };
 
+/// Levels of a factor by gain(level), the greatest first; those of equal gain in turn.
+template <class Gain>
+std::vector<int> by_gain(int count, std::size_t turn, Gain&& gain) {
+  std::vector<std::pair<int, int>> ranked;
+  for (int i = 0; i < count; ++i) {
+    const int level = static_cast<int>((static_cast<std::size_t>(i) + turn) % static_cast<std::size_t>(count));
+    ranked.emplace_back(-gain(level), level);
+  }
+  std::stable_sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<int> list;
+  for (const auto& [lost, level] : ranked) list.push_back(level);
+  return list;
+}
+
 }  // namespace
 
 std::string Space::text(const Levels& levels) const {
@@ -90,18 +104,9 @@ std::vector<Levels> all_pairs(const Space& space) {
   Pairs pairs(space);
   std::vector<Levels> result;
   std::vector<std::size_t> order = factors_in_order(space);
-  // Levels that meet equally many are taken in turn.
   const auto rank = [&](std::size_t factor, const Levels& levels) {
-    const int count = count_of(space, factor), turn = static_cast<int>(result.size() % static_cast<std::size_t>(count));
-    std::vector<std::pair<int, int>> ranked;
-    for (int i = 0; i < count; ++i) {
-      const int level = (i + turn) % count;
-      ranked.emplace_back(-pairs.news(levels, factor, level), level);
-    }
-    std::stable_sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-    std::vector<int> list;
-    for (const auto& [gain, level] : ranked) list.push_back(level);
-    return list;
+    return by_gain(count_of(space, factor), result.size(),
+                   [&](int level) { return pairs.news(levels, factor, level); });
   };
   const std::size_t n = space.factors.size();
   // One thing out of the plain at a time, or two where the one needs the other: only there a fast path that should not
@@ -141,6 +146,29 @@ std::vector<Levels> all_pairs(const Space& space) {
           pairs.meet_all(levels);
           result.push_back(levels);
         }
+  return result;
+}
+
+std::vector<Levels> all_levels(const Space& space) {
+  const std::size_t n = space.factors.size();
+  std::vector<std::vector<bool>> stood(n);
+  for (std::size_t f = 0; f < n; ++f) stood[f].resize(space.factors[f].levels.size());
+  std::vector<Levels> result;
+  std::vector<std::size_t> order = factors_in_order(space);
+  const auto rank = [&](std::size_t factor, const Levels&) {
+    return by_gain(count_of(space, factor), result.size(),
+                   [&](int level) { return stood[factor][static_cast<std::size_t>(level)] ? 0 : 1; });
+  };
+  for (std::size_t f = 0; f < n; ++f)
+    for (int a = 0; a < count_of(space, f); ++a) {
+      if (stood[f][static_cast<std::size_t>(a)]) continue;
+      Levels levels(n, kOpen);
+      levels[f] = a;
+      std::rotate(order.begin(), order.begin() + 1, order.end());
+      if (!space.possible(levels) || !complete(space, order, 0, levels, rank)) continue;  // it never can
+      for (std::size_t g = 0; g < n; ++g) stood[g][static_cast<std::size_t>(levels[g])] = true;
+      result.push_back(levels);
+    }
   return result;
 }
 

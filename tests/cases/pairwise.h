@@ -34,6 +34,9 @@ struct Space {
 /// met, and takes for every other factor the level that meets the most new ones.
 std::vector<Levels> all_pairs(const Space& space);
 
+/// Combinations in which each level that can stand does; greedy too, and far fewer.
+std::vector<Levels> all_levels(const Space& space);
+
 /// Calls f with every possible combination, the last factor running fastest.
 void for_each_combination(const Space& space, const std::function<void(const Levels&)>& f);
 

@@ -266,6 +266,7 @@ std::vector<Group> penalty_groups(Size size) {
     const PenaltyPlan plan(P{}, size);
     Group& group = groups.emplace_back();
     group.name = "penalty " + std::string(P::name);
+    group.kind = "penalty";
     group.space = plan.space();
     group.prepare = [plan, name = group.name, space = group.space](const Levels& levels) -> CaseRun {
       return [in = make_inputs(plan, levels, name + ": " + space.text(levels))](Backend& b) { return run_case(b, in); };

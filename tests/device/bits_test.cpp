@@ -1,9 +1,9 @@
 // The device of this build gives the bits of the CPU, in every case: those of the same run, and those that are pinned
 // in expected_bits.txt. Whatever the grid, the blocks, the shared memory: cases vary them.
 //
-// The cases are those of tests/cases in which every two levels meet; FUSELAGE_CASES=small leaves out those of more than
-// about 10,000 elements (and then the pinned bits, which are of all). Every kernel is launched, in either size:
-// programs on the emulated device see to that (tests/cases/kernel_coverage.cpp).
+// The cases are those of tests/cases: FUSELAGE_CASES says how many (Extent in tests/cases/group.h; full where it says
+// nothing). The pinned bits are of all cases. Every kernel is launched, in either extent: programs on the emulated
+// device see to that (tests/cases/kernel_coverage.cpp).
 #include <gtest/gtest.h>
 
 #include "fuselage/validate.h"
@@ -14,34 +14,38 @@
 namespace fuselage::cases {
 namespace {
 
-class Bits : public DeviceSuite, public ::testing::WithParamInterface<Group> {};
+class Bits : public DeviceSuite, public ::testing::WithParamInterface<ChosenGroup> {};
 
-Size size() { return environment("FUSELAGE_CASES") == "small" ? Size::small : Size::full; }
+Extent extent() {
+  const std::string word = environment("FUSELAGE_CASES");
+  return word == "brief" ? Extent::brief : word == "small" ? Extent::small : Extent::full;
+}
 
 TEST_P(Bits, AreThoseOfTheCpu) {
-  const Group& group = GetParam();
+  const Group& group = GetParam().group;
   cases::Bits bits;
-  for (const Levels& levels : all_pairs(group.space)) {
+  for (const Levels& levels : GetParam().cases()) {
     bits.add(compare(group, levels));
     if (HasFailure()) return;
   }
-  if (size() == Size::small) return;
+  if (extent() != Extent::full) return;
   const std::string file = test::source_dir() / "tests/device/expected_bits.txt";
   EXPECT_EQ(judge(group.name, bits, read_expected_bits(file)), "");
 }
 
-std::string test_name(const ::testing::TestParamInfo<Group>& info) {
-  std::string name = info.param.name;
+std::string test_name(const ::testing::TestParamInfo<ChosenGroup>& info) {
+  std::string name = info.param.group.name;
   for (char& c : name)
     if (c == ' ') c = '_';
   return name;
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Bits, ::testing::ValuesIn(all_groups(size())), test_name);
+INSTANTIATE_TEST_SUITE_P(All, Bits, ::testing::ValuesIn(choose_groups(extent())), test_name);
 
 using Validation = DeviceSuite;
 
 TEST_F(Validation, TheDeviceIsWithinTheErrorBudgetOfTheReference) {
+  if (extent() != Extent::full) GTEST_SKIP() << "of full runs; `fuselage validate` does the same";
   set_device_limits({});
   const ValidationReport report = run_validation({.device = std::string(cuda_device_name()), .quick = true});
   EXPECT_EQ(report.backends, std::vector<std::string>{std::string(cuda_device_name())});

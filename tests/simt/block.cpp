@@ -173,11 +173,13 @@ std::string Block::check_mask(unsigned t) const {
            ", which leaves out the caller's own lane " + std::to_string(t % kWarpLanes);
   if (call.mask & warp.absent) return lane_is(call.mask & warp.absent, "which the block does not have");
   if (call.mask & warp.exited) return lane_is(call.mask & warp.exited, "which has exited");
+  // Nearly always the lanes that wait came to the very same call; with it there is nothing to look for.
+  if (warp.alike && threads_[t].same_call(threads_[warp.first])) return {};
   for (unsigned others = warp.waiting & ~own; others; others &= others - 1) {
     const unsigned other = t / kWarpLanes * kWarpLanes + static_cast<unsigned>(std::countr_zero(others));
     const WarpCall& theirs = threads_[other].call;
     const bool meet = (call.mask >> other % kWarpLanes & 1) && (theirs.mask & own);  // each waits for the other
-    if (meet && (theirs.mask != call.mask || theirs.call != call.call || theirs.bytes != call.bytes))
+    if (meet && !threads_[t].same_call(threads_[other]))
       return "divergent warp: comes to " + call_at(call.call, call.where) + " with mask " + hex(call.mask) +
              ", while lane " + std::to_string(other % kWarpLanes) + " waits in " + call_at(theirs.call, theirs.where) +
              " with mask " + hex(theirs.mask);
@@ -190,6 +192,12 @@ bool Block::join(unsigned t, Fault& fault) {
   fault = {t, check_mask(t)};
   if (!fault.what.empty()) return false;
   const unsigned own = 1u << t % kWarpLanes, need = threads_[t].call.mask;
+  if (!warp.waiting) {
+    warp.first = t;
+    warp.alike = true;
+  } else {
+    warp.alike = warp.alike && threads_[t].same_call(threads_[warp.first]);
+  }
   warp.waiting |= own;
   if ((warp.waiting & need) != need) return false;
   for (unsigned lanes = need; lanes; lanes &= lanes - 1)  // a lane may wait with others first

@@ -22,13 +22,19 @@ inline constexpr unsigned kMostWarps = 32;
 struct Thread {
   Fiber fiber;
   WarpCall call;  ///< that it waits in, or its last one
+
+  bool same_call(const Thread& other) const {
+    return call.mask == other.call.mask && call.call == other.call.call && call.bytes == other.call.bytes;
+  }
 };
 
 /// Lanes by what they do; each is in one of the masks, or runs.
 struct Warp {
   unsigned absent = 0;  ///< lanes beyond the block's threads
   unsigned ready = 0, waiting = 0, at_barrier = 0, exited = 0;
-  unsigned turn = 0;  ///< lane to look at first, where threads run in order
+  unsigned turn = 0;   ///< lane to look at first, where threads run in order
+  unsigned first = 0;  ///< thread that waits longest
+  bool alike = true;   ///< all that wait made the call of the first, with its mask
 };
 
 /// A variable in shared memory.
