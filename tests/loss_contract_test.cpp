@@ -325,6 +325,24 @@ TEST_F(LossContract, ViewsThatCannotBeAreRefused) {
             "bad_shape: values has a stride of 0: elements would overwrite each other");
 }
 
+// 2^18 times the same row of 4,096: its mean in double is the mean of all. fp32 sums would stop growing at 2^24 terms.
+TEST_F(LossContract, AMeanOverManyTermsIsRight) {
+  constexpr std::int64_t kRows = 1 << 18, kCols = 4096;
+  const std::vector<float> x = normal(kCols, 1), t = normal(kCols, 2);
+  LossBatch b;
+  b.prediction = ConstView(x.data(), DType::f32, kRows, kCols, 0, 1);
+  b.target = ConstView(t.data(), DType::f32, kRows, kCols, 0, 1);
+  double sum = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const double d = static_cast<double>(x[i]) - static_cast<double>(t[i]);
+    sum += d * d;
+  }
+  const LossReport report = run("mse", b);
+  EXPECT_EQ(report.count, kRows * kCols);
+  const float mean = static_cast<float>(sum / kCols);
+  EXPECT_NEAR(report.value, mean, std::nextafter(mean, kInf) - mean);
+}
+
 TEST_F(LossContract, BadArgumentsAreRefusedByName) {
   std::vector<float> x(12), t(12), w(5);
   const std::vector<std::int64_t> labels(4);
