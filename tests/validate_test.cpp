@@ -153,6 +153,24 @@ TEST_F(Faults, ASignErrorInTheGradient) {
   EXPECT_FALSE(row.passed());
 }
 
+TEST_F(Faults, ABf16GradientThatIsCutOffInsteadOfRounded) {
+  const auto judge_bf16 = [](const Solver& solver) {
+    return check_loss(loss::LogCosh{}, DType::bf16, {solver}, true, 0);
+  };
+  EXPECT_TRUE(judge_bf16(right_).passed());
+  const ValidationRow row = judge_bf16(wrong({}, [right = right_](LossProblem p, LossSolution& s) {
+    p.prediction = converted(p.prediction, DType::f32);
+    const Array exact = right.loss(p).gradient;
+    const auto e = exact.as<float>();
+    const auto g = s.gradient.as<bf16>();
+    for (std::size_t i = 0; i < g.size(); ++i)
+      if (std::isfinite(e[i])) g[i].bits = static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(e[i]) >> 16);
+  }));
+  EXPECT_LE(row.gradient_ulp, 1) << "never more than one off";
+  EXPECT_LT(row.rounded_share, 0.9);
+  EXPECT_FALSE(row.passed());
+}
+
 TEST_F(Faults, ALastElementBeyondAChunkThatIsForgotten) {
   const ValidationRow row = judge(wrong({}, [](const LossProblem&, LossSolution& s) {
     const auto g = s.gradient.as<float>();

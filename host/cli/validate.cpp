@@ -40,6 +40,7 @@ Json to_json(const ValidationRow& row) {
           {"gradient_ulp", number(row.gradient_ulp)},
           {"gradient_budget", row.budget.gradient},
           {"worst_gradient", row.worst_gradient},
+          {"rounded_share", row.rounded_share},
           {"regimes", regimes_of(row)},
           {"budget_reason", row.budget.reason},
           {"mismatch", row.mismatch},
@@ -99,15 +100,20 @@ void print_text(const ValidationReport& report) {
   text.back() = '\n';
   text += fmt::format(
       "Errors against the reference in ulp, worst (budget); value: of losses and of optimizer state, gradient: of\n"
-      "gradients and of parameters.\n\n{:<10} {:<22} {:<5} {:>6} {:>14} {:>14} {:>10}\n",
-      "", "", "dtype", "cases", "value", "gradient", "backends");
+      "gradients and of parameters; rounded: gradients of losses that are correctly rounded to their type.\n\n"
+      "{:<10} {:<25} {:<5} {:>6} {:>14} {:>14} {:>9} {:>10}\n",
+      "", "", "dtype", "cases", "value", "gradient", "rounded", "backends");
   for (const ValidationRow& row : report.rows) {
     const auto error = [](double ulp, double budget) { return fmt::format("{:.2f} ({:g})", ulp, budget); };
-    text += fmt::format("{:<10} {:<22} {:<5} {:>6} {:>14} {:>14} {:>10}{}\n", row.family, row.name, name_of(row.dtype),
-                        row.cases, error(row.value_ulp, row.budget.value), error(row.gradient_ulp, row.budget.gradient),
-                        row.agrees() ? "same bits" : "DIFFER", row.passed() ? "" : "  MISSED");
+    const std::string rounded = row.family == "loss" ? fmt::format("{:.2f} %", 100 * row.rounded_share) : "";
+    text += fmt::format("{:<10} {:<25} {:<5} {:>6} {:>14} {:>14} {:>9} {:>10}{}\n", row.family, row.name,
+                        name_of(row.dtype), row.cases, error(row.value_ulp, row.budget.value),
+                        error(row.gradient_ulp, row.budget.gradient), rounded, row.agrees() ? "same bits" : "DIFFER",
+                        row.passed() ? "" : "  MISSED");
     if (row.value_ulp > row.budget.value) text += "    value: " + row.worst_value + '\n';
     if (row.gradient_ulp > row.budget.gradient) text += "    gradient: " + row.worst_gradient + '\n';
+    if (!row.is_rounded())
+      text += fmt::format("    rounded: less than {:g} % of the gradients\n", 100 * ValidationRow::kRoundedShare);
     if (!row.mismatch.empty()) text += "    " + row.mismatch + '\n';
     if (!row.agrees()) text += "    " + row.disagreement + '\n';
     if (!row.budget.reason.empty()) text += fmt::format("    wider budget: {}\n", row.budget.reason);

@@ -19,6 +19,9 @@ constexpr double kSmallestNormal = 0x1p-126;
 /// e^-86, rounded up: smaller probabilities vanish (core/softmax.h).
 constexpr double kTail = 0x1p-124, kLogOfTail = 88;
 
+/// Of an ulp: the farthest that a correctly rounded number is, and what the reference's own roundings make of ties.
+constexpr double kHalf = 0.5 + 1e-9;
+
 struct Format {
   int digits, lowest_exponent;
   double largest;
@@ -99,16 +102,18 @@ void compare_gradients(const LossProblem& p, const reference::LossOutput& expect
       const auto at = static_cast<std::size_t>(i);
       const double g = gradient[at], e = (*references[k])[at] * rescale;
       not_finite += !std::isfinite(g);
-      if (g == e) continue;
       const std::int64_t r = i / p.cols();
       const double flushed = scale.flushed(r);
       if (g == 0 && std::abs(e) <= flushed) continue;
+      findings.gradients += std::isfinite(e);
+      const double least = scale.at(p.is_row() ? r : i) * kSmallestNormal;
+      const double term = std::max(expected.gradient_terms[k][at], least), error = error_in_ulp(type, g, e, term);
+      findings.rounded_gradients += std::isfinite(e) && error <= kHalf;
+      if (g == e) continue;
       // A derivative that is a sum of tails itself lacks those that vanished.
       const bool of_tails = std::abs(e) <= static_cast<double>(p.cols()) * flushed;
       if (of_tails && std::abs(g - e) <= flushed) continue;
-      const double least = scale.at(p.is_row() ? r : i) * kSmallestNormal;
-      const double term = std::max(expected.gradient_terms[k][at], least);
-      findings.gradient.see(error_in_ulp(type, g, e, term), p.text + kNames[k], i);
+      findings.gradient.see(error, p.text + kNames[k], i);
     }
   }
   const auto reported = static_cast<double>(got.report.nonfinite), counted = static_cast<double>(not_finite);

@@ -24,10 +24,14 @@ struct Worst {
 /// What comparisons have found so far.
 struct Findings {
   Worst value, gradient;
+  std::int64_t gradients = 0;          ///< elements whose derivative is neither 0 nor flushed to it
+  std::int64_t rounded_gradients = 0;  ///< those that are the reference's, correctly rounded to their type
   std::string mismatch;
   void add(const Findings& other) {
     if (!(other.value.ulp <= value.ulp)) value = other.value;  // NaN passes on
     if (!(other.gradient.ulp <= gradient.ulp)) gradient = other.gradient;
+    gradients += other.gradients;
+    rounded_gradients += other.rounded_gradients;
     if (mismatch.empty()) mismatch = other.mismatch;
   }
   void note(const std::string& text, std::string_view what, double got, double expected);

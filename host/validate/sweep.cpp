@@ -22,6 +22,8 @@ void add_findings(ValidationRow& row, const Findings& findings) {
   row.gradient_ulp = findings.gradient.ulp;
   row.worst_gradient = findings.gradient.where;
   row.mismatch = findings.mismatch;
+  if (findings.gradients > 0)
+    row.rounded_share = static_cast<double>(findings.rounded_gradients) / static_cast<double>(findings.gradients);
 }
 
 /// Solves by everybody; the first difference goes into the row, and whoever differs is compared with the reference too.

@@ -74,15 +74,20 @@ struct ValidationRow {
   double value_ulp = 0;                         ///< worst error of values, sums (optimizers: of the state)
   double gradient_ulp = 0;                      ///< worst error of gradients (optimizers: of the parameters)
   std::string worst_value{}, worst_gradient{};  ///< where these were seen
+  /// Of losses: the share of gradients (those that are not 0) that are the reference's, correctly rounded to their
+  /// type.
+  double rounded_share = 1;
+  static constexpr double kRoundedShare = 0.999;            ///< the least that is allowed of gradients in bf16 and fp16
   std::array<RegimeErrors, std::size(kRegimes)> regimes{};  ///< of losses, in the order of kRegimes
   ErrorBudget budget{};
   std::string mismatch{};      ///< the first count or non-finite value that is not the reference's; empty: none
   std::string disagreement{};  ///< the first case in which two backends differ, and in what; empty: none
 
   bool agrees() const { return disagreement.empty(); }
+  bool is_rounded() const { return family != "loss" || dtype == DType::f32 || rounded_share >= kRoundedShare; }
   /// NaN is a failure, not a small error.
   bool passed() const {
-    return value_ulp <= budget.value && gradient_ulp <= budget.gradient && mismatch.empty() && agrees();
+    return value_ulp <= budget.value && gradient_ulp <= budget.gradient && is_rounded() && mismatch.empty() && agrees();
   }
 };
 
