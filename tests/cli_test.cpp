@@ -206,6 +206,46 @@ TEST_F(Cli, StepRefusesStatesByName) {
   refuse(with({{"state0", slot}, {"state1", slot}}), 3, {"'step' is missing"});
 }
 
+TEST_F(Cli, LossesOfSeveralInputsTakeThemByTheirNames) {
+  const std::string means = npy<float>("mean.npy", {2}, {0, 1}), targets = npy<float>("goal.npy", {2}, {2, 3}),
+                    variances = npy<float>("variance.npy", {2}, {1, 4});
+  const std::string gaussian = "eval --json --loss gaussian_nll --pred " + means + " --target " + targets;
+  for (const char* device : {"cpu", "reference"}) {
+    const Json json = run(gaussian + " --input variance=" + variances + " --device " + device +
+                          " --grad-out pred=" + path("gm.npy") + " --grad-out variance=" + path("gv.npy"))
+                          .json();
+    EXPECT_NEAR(json["value"].get<double>(), (4 + std::log(4.0) + 1) / 4, 1e-7) << device;
+    EXPECT_EQ(validate::to_doubles(read_npy(path("gm.npy"))), (std::vector<double>{-1, -0.25})) << device;
+    EXPECT_EQ(validate::to_doubles(read_npy(path("gv.npy"))), (std::vector<double>{-0.75, 0})) << device;
+  }
+  refuse(gaussian, 2, {"gaussian_nll needs the input 'variance'", "--input variance=FILE.npy"});
+  refuse(gaussian + " --input variance=" + npy<float>("v3.npy", {3}, {1, 1, 1}), 3, {"variance", "[3]", "[2]"});
+  refuse(gaussian + " --input variance=" + variances + " --grad-out target=" + path("g.npy"), 2, {"'target'"});
+  refuse("eval --loss mse --pred " + means + " --target " + targets + " --input variance=" + variances, 2,
+         {"'variance'"});
+
+  const std::string a = npy<float>("a.npy", {2, 2}, {0, 0, 1, 1}), p = npy<float>("p.npy", {2, 2}, {3, 4, 1, 1}),
+                    n = npy<float>("n.npy", {2, 2}, {0, 1, 9, 9});
+  const Json triplet = run("eval --json --loss triplet:eps=0 --reduction none --pred " + a + " --input positive=" + p +
+                           " --input negative=" + n)
+                           .json();
+  EXPECT_EQ(triplet["values"], (Json{5, 0}));
+  refuse("eval --loss triplet --pred " + a + " --input positive=" + p + " --input negative=" + n + " --target " + p, 2,
+         {"no input 'target'"});
+
+  const std::string signs = npy<std::int64_t>("signs.npy", {2}, {1, -1});
+  const Json cosine = run("eval --json --loss cosine_embedding --reduction none --pred " + p + " --input x2=" + p +
+                          " --target " + signs)
+                          .json();
+  EXPECT_NEAR(cosine["values"][0].get<double>(), 0, 1e-12);
+  EXPECT_EQ(cosine["values"][1], 1);
+  const Json policy = run("eval --json --loss policy_gradient --pred " + npy<float>("l.npy", {2, 2}, {0, 0, 0, 0}) +
+                          " --input returns=" + npy<float>("r.npy", {2}, {1, 3}) + " --target " +
+                          npy<std::int64_t>("act.npy", {2}, {0, 1}))
+                          .json();
+  EXPECT_NEAR(policy["value"].get<double>(), 2 * std::log(2.0), 1e-6);
+}
+
 TEST_F(Cli, ListsAreTheLists) {
   const Json losses = run("list losses --json").json();
   ASSERT_EQ(losses.size(), Losses::size + Penalties::size + EpisodeFunctions::size);
@@ -220,6 +260,12 @@ TEST_F(Cli, ListsAreTheLists) {
     EXPECT_TRUE(losses[i]["kind"] == "row" || losses[i]["kind"] == "pointwise");
     EXPECT_EQ(losses[i]["inputs"][0]["name"], "pred");
     EXPECT_EQ(losses[i]["inputs"][0]["required"], true);
+    EXPECT_TRUE(losses[i].contains("prediction") && losses[i].contains("target"));
+    if (losses[i]["name"] == "gaussian_nll") {
+      EXPECT_EQ(losses[i]["inputs"][0]["means"], "mean");
+      EXPECT_EQ(losses[i]["inputs"][1]["name"], "variance");
+      EXPECT_EQ(losses[i]["inputs"][1]["gradient"], true);
+    }
     for (const Json& field : losses[i]["fields"])
       for (const char* key : {"name", "type", "default", "low", "high", "low_open", "high_open", "help"})
         EXPECT_TRUE(field.contains(key)) << key;

@@ -52,9 +52,11 @@ class Reader {
     }
     problem_.text = Losses::to_string(problem_.loss);
     if (!options.reduction.empty()) problem_.reduction = parse_reduction(options.reduction);
+    traits_ = traits_of(problem_.loss);
     row_ = problem_.is_row();
+    const std::vector<LossInputInfo> inputs = loss_inputs(traits_);
     std::vector<std::string> known;
-    for (const LossInputInfo& input : loss_inputs(row_)) known.emplace_back(input.name);
+    for (const LossInputInfo& input : inputs) known.emplace_back(input.name);
     files_ = parse_files(options.inputs, "--input", known);
     for (const auto& [name, path] : options.short_inputs) {
       if (path.empty()) continue;
@@ -63,22 +65,32 @@ class Reader {
                     fmt::format("{} has no input '{}'{}", problem_.text, name, suggest(name, known)));
       if (!files_.emplace(name, path).second) throw Error(Errc::bad_argument, fmt::format("'{}' is given twice", name));
     }
-    for (const LossInputInfo& input : loss_inputs(row_))
+    for (const LossInputInfo& input : inputs)
       if (input.required && !files_.contains(std::string(input.name)))
         throw Error(Errc::bad_argument,
-                    fmt::format("{} needs the input '{}': --{} FILE", problem_.text, input.name, input.name));
+                    fmt::format("{} needs the input '{}': --input {}=FILE.npy", problem_.text, input.name, input.name));
   }
 
   LossProblem read() {
     read_prediction();
-    read_target();
+    problem_.second = read_further(traits_.inputs.second, traits_.row_second);
+    problem_.third = read_further(traits_.inputs.third, false);
+    if (has("target")) read_target();
     problem_.weight = read_weights("weight", {});
     problem_.mask = read_mask();
-    if (row_) problem_.class_weight = read_weights("class_weight", {problem_.cols()});
+    if (traits_.has_classes()) problem_.class_weight = read_weights("class_weight", {problem_.cols()});
     read_upstream();
     return std::move(problem_);
   }
   const std::vector<std::int64_t>& prediction_shape() const { return shape_; }
+  const LossTraits& traits() const { return traits_; }
+  /// Inputs that the loss has a derivative by.
+  std::vector<std::string> with_gradients() const {
+    std::vector<std::string> names;
+    for (const LossInputInfo& input : loss_inputs(traits_))
+      if (input.gradient) names.emplace_back(input.name);
+    return names;
+  }
 
  private:
   Array load(const std::string& name) const { return read_npy(files_.at(name)); }
@@ -94,8 +106,8 @@ class Reader {
     Array pred = load("pred");
     shape_ = pred.shape();
     if (row_ && pred.rank() != 2)
-      throw Error(Errc::bad_shape, fmt::format("pred ({}) has shape {}; {} needs [rows, classes]", files_.at("pred"),
-                                               shape_text(shape_), problem_.text));
+      throw Error(Errc::bad_shape, fmt::format("pred ({}) has shape {}; {} needs {}", files_.at("pred"),
+                                               shape_text(shape_), problem_.text, loss_inputs(traits_)[0].shape));
     if (pred.rank() < 2)
       pred.reshape({pred.size(), 1});
     else
@@ -103,21 +115,41 @@ class Reader {
     problem_.prediction = validate::converted(pred, type_);
   }
 
+  /// What the loss calls `name`: of pred's shape, or a number for each row.
+  std::optional<Array> read_further(std::string_view name, bool of_rows) const {
+    if (name.empty()) return {};
+    const std::string input(name);
+    Array array = load(input);
+    if (!of_rows) {
+      if (array.shape() != shape_) wrong_shape(input, array, "pred's shape (nothing is broadcast)");
+      array.reshape(problem_.prediction.shape());
+      return validate::converted(array, type_);
+    }
+    if (array.size() != problem_.rows() || array.rows() != problem_.rows())
+      wrong_shape(input, array, fmt::format("[{}]", problem_.rows()));
+    array.reshape({problem_.rows()});
+    return validate::converted(array, side_type());
+  }
+
   void read_target() {
     Array target = load("target");
     const std::int64_t rows = problem_.rows();
-    if (row_ && is_label(target.dtype()) && target.size() == rows && target.rows() == rows) {
+    const bool single = row_ && traits_.target == RowTarget::single;
+    if (row_ && (single || is_label(target.dtype())) && target.size() == rows && target.rows() == rows) {
       target.reshape({rows});
-      problem_.target = std::move(target);
+      problem_.target = is_label(target.dtype()) ? std::move(target) : validate::converted(target, side_type());
       return;
     }
-    if (row_ && target.shape() != shape_) {
+    if (single) wrong_shape("target", target, fmt::format("[{}]", rows));
+    if (traits_.has_classes() && target.shape() != shape_) {
       if (is_real(target.dtype()) && target.shape() == std::vector<std::int64_t>{rows})
         throw Error(
             Errc::bad_dtype,
             fmt::format("target ({}) is {} {}: class labels must be integers (in NumPy: target.astype('int64'))",
                         files_.at("target"), name_of(target.dtype()), shape_text(target.shape())));
-      wrong_shape("target", target, fmt::format("integer labels [{}], or dense targets of pred's shape", rows));
+      const bool dense = traits_.target == RowTarget::classes;
+      wrong_shape("target", target,
+                  fmt::format("integer labels [{}]{}", rows, dense ? ", or dense targets of pred's shape" : ""));
     }
     if (target.shape() != shape_) wrong_shape("target", target, "pred's shape (nothing is broadcast)");
     target.reshape(problem_.prediction.shape());
@@ -171,6 +203,7 @@ class Reader {
 
   DType type_;
   bool reference_, row_ = false;
+  LossTraits traits_;
   LossProblem problem_;
   std::map<std::string, std::string> files_;
   std::vector<std::int64_t> shape_;  // pred's, as in its file
@@ -187,6 +220,9 @@ LossSolution by_reference(const LossProblem& problem) {
     result.report.first_bad_row = out.first_bad_row;
     result.report.nonfinite = out.nonfinite;
     result.gradient = Array::of(problem.prediction.shape(), out.gradient);
+    if (!out.second_gradient.empty())
+      result.second_gradient = Array::of(problem.prediction.shape(), out.second_gradient);
+    if (!out.third_gradient.empty()) result.third_gradient = Array::of(problem.prediction.shape(), out.third_gradient);
     result.values = Array::of({static_cast<std::int64_t>(out.values.size())}, out.values);
     return result;
   } catch (const std::invalid_argument& error) {
@@ -225,18 +261,24 @@ void run(const Options& options) {
   if (!is_real(type) || (type == DType::f64 && !reference))
     throw Error(Errc::bad_argument,
                 fmt::format("--dtype {}: expected fp32, bf16 or fp16 (fp64 with --device reference)", name_of(type)));
-  const auto grad_out = parse_files(options.grad_out, "--grad-out", {"pred"}, "pred");
   Reader reader(options, type);
+  const auto grad_out = parse_files(options.grad_out, "--grad-out", reader.with_gradients(), "pred");
   const std::unique_ptr<Backend> backend = reference ? nullptr : make_backend(options.device, nullptr, options.threads);
   const LossProblem problem = reader.read();
   if (!options.values_out.empty() && problem.reduction != Reduction::none)
     throw Error(Errc::bad_argument, "--values-out needs --reduction none");
   LossSolution solution = reference ? by_reference(problem) : validate::solve(*backend, problem);
 
-  if (const auto file = grad_out.find("pred"); file != grad_out.end()) {
-    solution.gradient.reshape(reader.prediction_shape());
-    write_npy(file->second, solution.gradient);
-  }
+  const Inputs& inputs = reader.traits().inputs;
+  const auto write_gradient = [&](std::string_view input, Array& gradient) {
+    const auto file = grad_out.find(std::string(input));
+    if (input.empty() || file == grad_out.end()) return;
+    gradient.reshape(reader.prediction_shape());
+    write_npy(file->second, gradient);
+  };
+  write_gradient("pred", solution.gradient);
+  write_gradient(inputs.second, solution.second_gradient);
+  write_gradient(inputs.third, solution.third_gradient);
   if (!options.values_out.empty()) {
     if (!problem.is_row()) solution.values.reshape(reader.prediction_shape());
     write_npy(options.values_out, solution.values);
@@ -267,13 +309,15 @@ void add_eval(CLI::App& parent, int&) {
   verb->add_option("--dtype", o->dtype, "Storage of predictions and gradient: fp32, bf16, fp16 [fp32]");
   verb->add_option("--device", o->device, known_devices() + ", or reference (double precision)")->capture_default_str();
   verb->add_option("--threads", o->threads, "CPU threads; 0: all")->check(CLI::Range(0, 4096));
-  verb->add_option("--grad-out", o->grad_out, "pred=FILE.npy: where the gradient goes");
+  verb->add_option("--grad-out", o->grad_out,
+                   "pred=FILE.npy: where the gradient goes; of further inputs by their names");
   verb->add_option("--values-out", o->values_out, "FILE.npy for the values, with --reduction none");
   verb->add_flag("--json", o->json, "Print JSON");
   verb->footer(
       "Bad labels count as masked and are reported. Shapes must fit as they are; nothing is broadcast.\nExamples:\n"
       "  fuselage eval --loss huber:delta=0.5 --pred y.npy --target t.npy --grad-out pred=g.npy\n"
-      "  fuselage eval --loss softmax_cross_entropy --input pred=x.npy --input target=labels.npy --json");
+      "  fuselage eval --loss softmax_cross_entropy --input pred=x.npy --input target=labels.npy --json\n"
+      "  fuselage eval --loss gaussian_nll --pred mean.npy --input variance=v.npy --target t.npy");
   verb->callback([o] { run(*o); });
 }
 

@@ -10,7 +10,6 @@
 #include "fuselage/core/suggest.h"
 #include "fuselage/episodes.h"
 #include "fuselage/fairness.h"
-#include "fuselage/loss/row.h"
 #include "fuselage/losses.h"
 #include "fuselage/metrics.h"
 #include "fuselage/optimizers.h"
@@ -22,18 +21,23 @@
 namespace fuselage::cli {
 namespace {
 
-struct Domains {
-  Domain prediction, target;
-};
-
 struct Family {
   std::string title;
   std::vector<EntryInfo> entries;
-  std::map<std::string, bool> is_row{};       ///< losses only
-  std::map<std::string, Domains> domains{};   ///< pointwise losses only
-  std::map<std::string, std::string> rows{};  ///< losses of rows only: what they take, in words
-  std::map<std::string, std::string> kind{};  ///< of what stands beside the losses: "penalty", "function"
+  std::map<std::string, LossTraits> traits{};  ///< losses only
+  std::map<std::string, std::string> takes{};  ///< losses only: prediction and target in words
+  std::map<std::string, std::string> kind{};   ///< of what stands beside the losses: "penalty", "function"
 };
+
+/// "real, sign", "`mean` real, `variance` positive; real" and so on, of elements.
+template <class L>
+std::string element_inputs_text() {
+  if constexpr (requires { L::second; })
+    return fmt::format("`{}` {}, `{}` {}; {}", L::inputs.prediction, name_of(L::prediction), L::inputs.second,
+                       name_of(L::second), name_of(L::target));
+  else
+    return fmt::format("{}, {}", name_of(L::prediction), name_of(L::target));
+}
 
 /// "rows `x1`, `x2` of real; sign" and so on.
 template <class L>
@@ -63,9 +67,14 @@ Family family(const std::string& name) {
   if (name == "losses") {
     Family f{"Loss", Losses::describe()};
     Losses::for_each([&]<class L>() {
-      f.is_row[std::string(L::name)] = is_row_loss<L>;
-      if constexpr (loss::Pointwise<L>) f.domains[std::string(L::name)] = {L::prediction, L::target};
-      if constexpr (loss::RowSums<L>) f.rows[std::string(L::name)] = row_inputs_text<L>();
+      const std::string name(L::name);
+      f.traits[name] = traits_of<L>();
+      if constexpr (loss::Elementwise<L>)
+        f.takes[name] = element_inputs_text<L>();
+      else if constexpr (loss::RowSums<L>)
+        f.takes[name] = row_inputs_text<L>();
+      else
+        f.takes[name] = "rows of logit; label or a number for each class";
     });
     return f;
   }
@@ -166,16 +175,21 @@ Json to_json(const Family& family) {
     item["fields"] = Json::array();
     for (const FieldInfo& field : entry.fields) item["fields"].push_back(to_json(field));
     if (const auto kind = family.kind.find(entry.name); kind != family.kind.end()) item["kind"] = kind->second;
-    if (const auto row = family.is_row.find(entry.name); row != family.is_row.end()) {
-      item["kind"] = row->second ? "row" : "pointwise";
+    if (const auto found = family.traits.find(entry.name); found != family.traits.end()) {
+      const LossTraits& traits = found->second;
+      item["kind"] = traits.elementwise ? "pointwise" : "row";
       item["inputs"] = Json::array();
-      for (const LossInputInfo& input : loss_inputs(row->second))
-        item["inputs"].push_back(
-            {{"name", input.name}, {"shape", input.shape}, {"dtype", input.dtype}, {"required", input.required}});
-    }
-    if (const auto domains = family.domains.find(entry.name); domains != family.domains.end()) {
-      item["prediction"] = name_of(domains->second.prediction);
-      item["target"] = name_of(domains->second.target);
+      for (const LossInputInfo& input : loss_inputs(traits)) {
+        Json described{{"name", input.name},
+                       {"shape", input.shape},
+                       {"dtype", input.dtype},
+                       {"required", input.required},
+                       {"gradient", input.gradient}};
+        if (!input.means.empty()) described["means"] = input.means;
+        item["inputs"].push_back(std::move(described));
+      }
+      item["prediction"] = name_of(traits.prediction_domain);
+      item["target"] = name_of(traits.target_domain);
     }
     list.push_back(std::move(item));
   }
@@ -196,7 +210,7 @@ std::string cell(std::string text) {
 }
 
 std::string to_markdown(const Family& family) {
-  const bool losses = !family.domains.empty();
+  const bool losses = !family.takes.empty();
   std::string text = fmt::format("| {} | What it is | Formula |{} Fields |\n|---|---|---|{}---|\n", family.title,
                                  losses ? " Prediction, target |" : "", losses ? "---|" : "");
   for (const EntryInfo& entry : family.entries) {
@@ -205,12 +219,7 @@ std::string to_markdown(const Family& family) {
       fields += fmt::format("{}`{}` = {} in {}: {}", fields.empty() ? "" : "<br>", field.name, field.default_value,
                             range_text(field), cell(field.help));
     text += fmt::format("| `{}` | {} | `{}` | ", entry.name, cell(entry.summary), cell(entry.formula));
-    if (const auto domains = family.domains.find(entry.name); domains != family.domains.end())
-      text += fmt::format("{}, {} | ", name_of(domains->second.prediction), name_of(domains->second.target));
-    else if (const auto row = family.rows.find(entry.name); row != family.rows.end())
-      text += row->second + " | ";
-    else if (losses)
-      text += "logits of a row, label or probabilities | ";
+    if (const auto takes = family.takes.find(entry.name); takes != family.takes.end()) text += takes->second + " | ";
     text += fields + " |\n";
   }
   return text;
@@ -220,10 +229,11 @@ std::string to_text(const Family& family) {
   std::string text;
   for (const EntryInfo& entry : family.entries) {
     text += fmt::format("{}\n  {}\n  {}\n", entry.name, entry.summary, entry.formula);
-    if (const auto row = family.is_row.find(entry.name); row != family.is_row.end()) {
+    if (const auto found = family.traits.find(entry.name); found != family.traits.end()) {
       text += "  inputs: ";
-      for (const LossInputInfo& input : loss_inputs(row->second))
-        text += fmt::format("{}{}{}", input.name == "pred" ? "" : ", ", input.name, input.required ? "" : "?");
+      for (const LossInputInfo& input : loss_inputs(found->second))
+        text += fmt::format("{}{}{}{}", input.name == "pred" ? "" : ", ", input.name, input.required ? "" : "?",
+                            input.means.empty() ? "" : fmt::format(" ({})", input.means));
       text += '\n';
     }
     for (const FieldInfo& field : entry.fields)
