@@ -305,7 +305,7 @@ class Check:
             seconds = self.left() * 2 / 3
             arguments += ["--time-limit", "%.0f" % max(1.0, seconds * 0.9 - 5)]  # the last row takes its time
         if self.device == "emulated":
-            arguments += ["--quick", "--elements", "4096"]
+            arguments += ["--quick", "--elements", "1024"]
         benches, outcome = self.program("bench", arguments, seconds=seconds)
         if benches is None:
             if outcome.timed_out:
