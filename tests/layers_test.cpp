@@ -12,6 +12,24 @@ namespace {
 
 using testing::normal;
 
+TEST(Product, AlphaAndWhatCHolds) {
+  const auto cpu = make_cpu_backend({2, {}});
+  const std::vector<float> a{1, 2, 3, 4}, b{5, 6, 7, 8};
+  std::vector<float> c{1, 10, 100, 1000};
+  Product product{false, false, 2, 2, 2, a.data(), b.data(), c.data()};
+  product.alpha = 0.5f;
+  product.accumulate = true;
+  cpu->product(product);
+  EXPECT_EQ(c, (std::vector<float>{10.5f, 21, 121.5f, 1025}));
+  product.k = 0;
+  cpu->product(product);
+  EXPECT_EQ(c, (std::vector<float>{10.5f, 21, 121.5f, 1025}));
+  product.k = 2;
+  product.accumulate = false;
+  cpu->product(product);
+  EXPECT_EQ(c, (std::vector<float>{9.5f, 11, 21.5f, 25}));
+}
+
 TEST(Product, AllTranspositions) {
   const auto cpu = make_cpu_backend({2, {}});
   for (const auto& [m, n, k] :

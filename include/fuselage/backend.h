@@ -62,13 +62,16 @@ class Graph {
   virtual ~Graph() = default;
 };
 
-/// A product C = op(A) op(B) of packed row-major fp32 matrices: C is [m, n], op(A) [m, k], op(B) [k, n].
+/// A product C = alpha op(A) op(B), or C += alpha op(A) op(B), of packed row-major fp32 matrices: C is [m, n], op(A)
+/// [m, k], op(B) [k, n].
 struct Product {
   bool transpose_a = false, transpose_b = false;
   std::int64_t m = 0, n = 0, k = 0;
   const float* a = nullptr;
   const float* b = nullptr;
   float* c = nullptr;
+  float alpha = 1;
+  bool accumulate = false;  ///< adds to what C holds
 };
 
 class Backend {

@@ -32,14 +32,15 @@ void run_product(const Product& p, int threads) {
       throw Error(Errc::bad_shape, fmt::format("a product of {} x {} x {} is outside what can be done", p.m, p.k, p.n));
   if (p.m == 0 || p.n == 0) return;
   if (!p.c || (p.k > 0 && (!p.a || !p.b))) throw Error(Errc::bad_argument, "a product lacks one of its matrices");
+  if (p.k == 0 && p.accumulate) return;
   if (p.k == 0) {
     std::memset(p.c, 0, static_cast<std::size_t>(p.m) * static_cast<std::size_t>(p.n) * sizeof(float));
     return;
   }
   const ThreadLimit limit(threads);
   const dnnl_status_t status =
-      dnnl_sgemm(p.transpose_a ? 'T' : 'N', p.transpose_b ? 'T' : 'N', p.m, p.n, p.k, 1.0f, p.a,
-                 p.transpose_a ? p.m : p.k, p.b, p.transpose_b ? p.k : p.n, 0.0f, p.c, p.n);
+      dnnl_sgemm(p.transpose_a ? 'T' : 'N', p.transpose_b ? 'T' : 'N', p.m, p.n, p.k, p.alpha, p.a,
+                 p.transpose_a ? p.m : p.k, p.b, p.transpose_b ? p.k : p.n, p.accumulate ? 1.0f : 0.0f, p.c, p.n);
   if (status != dnnl_success)
     throw Error(Errc::bad_argument, fmt::format("oneDNN refused a product of {} x {} x {} (status {})", p.m, p.k, p.n,
                                                 static_cast<int>(status)));

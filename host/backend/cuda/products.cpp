@@ -119,8 +119,8 @@ class Plan {
   Plan& operator=(const Plan&) = delete;
 
   void run(cublasLtHandle_t handle, const Product& p, void* workspace, CUstream_st* stream) const {
-    const float one = 1, zero = 0;
-    check_blas(lib_.matmul(handle, desc_, &one, p.b, b_, p.a, a_, &zero, p.c, c_, p.c, c_, &algorithm_, workspace,
+    const float beta = p.accumulate ? 1 : 0;
+    check_blas(lib_.matmul(handle, desc_, &p.alpha, p.b, b_, p.a, a_, &beta, p.c, c_, p.c, c_, &algorithm_, workspace,
                            kWorkspaceBytes, stream),
                "queueing", p);
   }
@@ -190,6 +190,7 @@ Products::~Products() = default;
 
 void Products::run(const Product& p, CUstream_st* stream) {
   if (p.m == 0 || p.n == 0) return;
+  if (p.k == 0 && p.accumulate) return;
   if (p.k == 0)
     return check(cudaMemsetAsync(p.c, 0, static_cast<std::size_t>(p.m * p.n) * sizeof(float), stream), "zeroing");
   if (!state_) state_ = std::make_unique<State>();

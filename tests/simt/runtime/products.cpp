@@ -17,12 +17,12 @@ std::size_t bytes_of(std::int64_t rows, std::int64_t cols) {
   return static_cast<std::size_t>(rows * cols) * sizeof(float);
 }
 
-/// Every sum in the order of k.
+/// Every sum in the order of k, alpha being a factor of A.
 void multiply(const Product& p) {
-  std::fill_n(p.c, p.m * p.n, 0.0f);
+  if (!p.accumulate) std::fill_n(p.c, p.m * p.n, 0.0f);
   for (std::int64_t i = 0; i < p.m; ++i)
     for (std::int64_t k = 0; k < p.k; ++k) {
-      const float a = p.transpose_a ? p.a[k * p.m + i] : p.a[i * p.k + k];
+      const float a = p.alpha * (p.transpose_a ? p.a[k * p.m + i] : p.a[i * p.k + k]);
       for (std::int64_t j = 0; j < p.n; ++j)
         p.c[i * p.n + j] += a * (p.transpose_b ? p.b[j * p.k + k] : p.b[k * p.n + j]);
     }
@@ -32,6 +32,7 @@ std::string run_product(const Product& p, simt::OperationId id) {
   const simt::DeviceAccess access;
   std::string fault = simt::check::read_range(id, p.a, bytes_of(p.m, p.k));
   if (fault.empty()) fault = simt::check::read_range(id, p.b, bytes_of(p.k, p.n));
+  if (fault.empty() && p.accumulate) fault = simt::check::read_range(id, p.c, bytes_of(p.m, p.n));
   if (fault.empty()) fault = simt::check::write_range(id, p.c, bytes_of(p.m, p.n));
   if (fault.empty()) multiply(p);
   return simt::fault_of(id, fault);
@@ -61,6 +62,7 @@ Products::~Products() = default;
 
 void Products::run(const Product& p, CUstream_st* stream) {
   if (p.m == 0 || p.n == 0) return;
+  if (p.k == 0 && p.accumulate) return;
   if (p.k == 0) return check(cudaMemsetAsync(p.c, 0, bytes_of(p.m, p.n), stream), "zeroing");
   check_operand(p.a, bytes_of(p.m, p.k), "a");
   check_operand(p.b, bytes_of(p.k, p.n), "b");
