@@ -84,7 +84,7 @@ __device__ __forceinline__ GroupCounts group_counts_of_block(const GroupCounts& 
 
 __device__ __forceinline__ GroupRow group_row_at(const GroupArgs& a, std::int64_t r) {
   GroupRowInput in;
-  if (a.mask.data) in.kept = static_cast<const std::uint8_t*>(a.mask.data)[r * a.mask.row_stride] != 0;
+  in.kept = row_kept(a.mask, r);
   in.group = label_at(a.group, r);
   if (a.weight.data) in.weight = static_cast<const float*>(a.weight.data)[r * a.weight.row_stride];
   in.has_label = a.has_label;

@@ -16,6 +16,7 @@
 #include "fuselage/fairness.h"
 #include "fuselage/losses.h"
 #include "fuselage/optimizers.h"
+#include "fuselage/pair_pass.h"
 #include "fuselage/schedules.h"
 #include "fuselage/term_pass.h"
 
@@ -102,6 +103,9 @@ std::size_t group_sums_scratch(const GroupMeasure& measure, const GroupBatch& ba
 void group_sums(const GroupMeasure& measure, const GroupBatch& batch, GroupSums* sums, LossReport* report,
                 void* scratch, CUstream_st* stream);
 void join(LossReport* to, const LossReport* from, CUstream_st* stream);
+
+/// See Backend::pair_step.
+void pair_step(const PairStep& step, CUstream_st* stream);
 
 /// See Backend::discounted_returns and gae; scratch of episodes_scratch(...) bytes where there is a report.
 std::size_t episodes_scratch(const Episodes& episodes);

@@ -155,4 +155,9 @@ __device__ __forceinline__ std::int64_t label_at(const Plane& p, std::int64_t r)
   }
 }
 
+/// Whether a mask of rows, where there is one, keeps row r.
+__device__ __forceinline__ bool row_kept(const Plane& mask, std::int64_t r) {
+  return !mask.data || static_cast<const std::uint8_t*>(mask.data)[r * mask.row_stride] != 0;
+}
+
 }  // namespace fuselage::kernels

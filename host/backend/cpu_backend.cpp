@@ -13,6 +13,7 @@
 #include "host/backend/cpu/episodes.h"
 #include "host/backend/cpu/groups.h"
 #include "host/backend/cpu/loss_runner.h"
+#include "host/backend/cpu/pairs.h"
 #include "host/backend/cpu/products.h"
 #include "host/backend/cpu/vector_targets.h"
 #include "host/backend/cpu/workers.h"
@@ -98,6 +99,8 @@ class CpuBackend final : public Backend {
   void add(const View& sum, const ConstView& from, LossReport* report) override {
     report->nonfinite += cpu::add_elements(sum, from, threads_);
   }
+
+  void pair_step(const PairStep& step) override { cpu::run_pair_step(step, threads_); }
 
   void product(const Product& p) override { cpu::run_product(p, threads_); }
 

@@ -201,6 +201,11 @@ class CudaBackend final : public Backend {
     kernels::add(sum, from, report, compute_.get());
   }
 
+  void pair_step(const PairStep& step) override {
+    use_device();
+    kernels::pair_step(step, compute_.get());
+  }
+
   void product(const Product& product) override {
     use_device();
     if (capturing_ && !products_.ready(product)) refuse_in_capture();

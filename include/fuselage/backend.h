@@ -21,6 +21,7 @@
 #include "fuselage/losses.h"
 #include "fuselage/memory.h"
 #include "fuselage/optimizers.h"
+#include "fuselage/pair_pass.h"
 #include "fuselage/schedules.h"
 #include "fuselage/term_pass.h"
 
@@ -150,6 +151,9 @@ class Backend {
                          float* log_variance_gradient, float scale, LossReport* total) = 0;
   /// sum += from, elements of one type; sums that are not finite, of finite numbers, are added to report->nonfinite.
   virtual void add(const View& sum, const ConstView& from, LossReport* report) = 0;
+
+  // ---- losses over all pairs of rows, for InfoNceLoss (info_nce.h) ----
+  virtual void pair_step(const PairStep& step) = 0;
 
   // ---- layers ----
   virtual void product(const Product& product) = 0;

@@ -21,11 +21,14 @@ int layer_of(std::string_view path) {
   if (name.starts_with("core/")) return 0;
   if (std::regex_match(name, std::regex("(loss|optim|metric|activation|schedule)/.*"))) return 1;
   static const std::map<std::string, int> layers = {
-      {"losses.h", 2},      {"optimizers.h", 2}, {"metrics.h", 2},       {"activations.h", 2}, {"schedules.h", 2},
-      {"batch.h", 3},       {"compat.h", 3},     {"loss_pass.h", 3},     {"row_pass.h", 3},    {"term_pass.h", 3},
-      {"episodes.h", 3},    {"fairness.h", 3},   {"fairness_pass.h", 3}, {"memory.h", 3},      {"backend.h", 3},
-      {"combination.h", 3}, {"array.h", 4},      {"data.h", 4},          {"nn.h", 4},          {"history.h", 4},
-      {"validate.h", 4},    {"checkpoint.h", 5}, {"train.h", 5},         {"fuselage.h", 6},    {"c_api.h", 6},
+      {"losses.h", 2},        {"optimizers.h", 2}, {"metrics.h", 2},  {"activations.h", 2},
+      {"schedules.h", 2},     {"batch.h", 3},      {"compat.h", 3},   {"loss_pass.h", 3},
+      {"row_pass.h", 3},      {"term_pass.h", 3},  {"episodes.h", 3}, {"fairness.h", 3},
+      {"fairness_pass.h", 3}, {"memory.h", 3},     {"backend.h", 3},  {"combination.h", 3},
+      {"batch_triplet.h", 3}, {"pair_pass.h", 3},  {"info_nce.h", 3}, {"pair_losses.h", 3},
+      {"array.h", 4},         {"data.h", 4},       {"nn.h", 4},       {"history.h", 4},
+      {"validate.h", 4},      {"checkpoint.h", 5}, {"train.h", 5},    {"fuselage.h", 6},
+      {"c_api.h", 6},
   };
   const auto found = layers.find(name);
   return found == layers.end() ? -1 : found->second;
@@ -39,10 +42,10 @@ std::string folder_after(std::string_view path, std::string_view prefix) {
 
 // What a pass reads and reports, shared by definitions of metrics, kernels and backends.
 bool is_pass_data(std::string_view header) {
-  static const std::set<std::string_view> headers = {"include/fuselage/batch.h",        "include/fuselage/loss_pass.h",
-                                                     "include/fuselage/row_pass.h",     "include/fuselage/term_pass.h",
-                                                     "include/fuselage/episodes.h",     "include/fuselage/fairness.h",
-                                                     "include/fuselage/fairness_pass.h"};
+  static const std::set<std::string_view> headers = {
+      "include/fuselage/batch.h",         "include/fuselage/loss_pass.h",     "include/fuselage/row_pass.h",
+      "include/fuselage/term_pass.h",     "include/fuselage/episodes.h",      "include/fuselage/fairness.h",
+      "include/fuselage/fairness_pass.h", "include/fuselage/batch_triplet.h", "include/fuselage/pair_pass.h"};
   return headers.contains(header);
 }
 

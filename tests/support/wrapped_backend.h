@@ -41,6 +41,7 @@ class WrappedBackend : public Backend {
     inner_->add_terms(terms, reports, log_variances, log_variance_gradient, scale, total);
   }
   void add(const View& sum, const ConstView& from, LossReport* report) override { inner_->add(sum, from, report); }
+  void pair_step(const PairStep& step) override { inner_->pair_step(step); }
   void product(const Product& product) override { inner_->product(product); }
   void bias_activation(const AnyActivation& activation, std::int64_t rows, std::int64_t cols, float* z,
                        const float* bias, float* a) override {
