@@ -12,6 +12,7 @@
 
 #include "fuselage/activations.h"
 #include "fuselage/batch.h"
+#include "fuselage/batch_triplet.h"
 #include "fuselage/episodes.h"
 #include "fuselage/fairness.h"
 #include "fuselage/losses.h"
@@ -106,6 +107,11 @@ void join(LossReport* to, const LossReport* from, CUstream_st* stream);
 
 /// See Backend::pair_step.
 void pair_step(const PairStep& step, CUstream_st* stream);
+
+/// See Backend::batch_triplet; scratch of triplet_scratch(...) bytes.
+std::size_t triplet_scratch(const TripletBatch& batch);
+void batch_triplet(const BatchTriplet& spec, const TripletBatch& batch, LossReport* report, void* scratch,
+                   CUstream_st* stream);
 
 /// See Backend::discounted_returns and gae; scratch of episodes_scratch(...) bytes where there is a report.
 std::size_t episodes_scratch(const Episodes& episodes);

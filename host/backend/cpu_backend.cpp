@@ -15,6 +15,7 @@
 #include "host/backend/cpu/loss_runner.h"
 #include "host/backend/cpu/pairs.h"
 #include "host/backend/cpu/products.h"
+#include "host/backend/cpu/triplets.h"
 #include "host/backend/cpu/vector_targets.h"
 #include "host/backend/cpu/workers.h"
 
@@ -46,7 +47,7 @@ class CpuEvent final : public Event {
 class CpuBackend final : public Backend {
  public:
   CpuBackend(int threads, const Target& target)
-      : threads_(threads), target_(target), losses_(threads, target), groups_(threads) {}
+      : threads_(threads), target_(target), losses_(threads, target), groups_(threads), triplets_(threads) {}
 
   std::string_view device() const override { return "cpu"; }
   std::string description() const override {
@@ -153,6 +154,9 @@ class CpuBackend final : public Backend {
     const LossReport found = groups_.measure(measure, batch, sums);
     if (report) *report = found;
   }
+  void run_batch_triplet(const BatchTriplet& spec, const TripletBatch& batch, LossReport* report) override {
+    *report = triplets_.run(spec, batch);
+  }
   void run_join(LossReport* to, const LossReport* from) override { join_report(*to, *from); }
   void run_episodes(const Episodes& episodes, bool advantages, EpisodesReport* report) override {
     const EpisodesReport found = cpu::run_episodes(episodes, advantages, threads_);
@@ -220,6 +224,7 @@ class CpuBackend final : public Backend {
   const Target& target_;
   cpu::LossRunner losses_;
   cpu::GroupRunner groups_;
+  cpu::TripletRunner triplets_;
   std::vector<float> column_sums_;
 };
 

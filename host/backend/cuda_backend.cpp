@@ -240,6 +240,11 @@ class CudaBackend final : public Backend {
     void* memory = scratch(kernels::group_sums_scratch(measure, batch));
     kernels::group_sums(measure, batch, sums, report, memory, compute_.get());
   }
+  void run_batch_triplet(const BatchTriplet& spec, const TripletBatch& batch, LossReport* report) override {
+    use_device();
+    void* memory = scratch(kernels::triplet_scratch(batch));
+    kernels::batch_triplet(spec, batch, report, memory, compute_.get());
+  }
   void run_join(LossReport* to, const LossReport* from) override {
     use_device();
     kernels::join(to, from, compute_.get());

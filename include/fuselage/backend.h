@@ -16,6 +16,7 @@
 
 #include "fuselage/activations.h"
 #include "fuselage/batch.h"
+#include "fuselage/batch_triplet.h"
 #include "fuselage/episodes.h"
 #include "fuselage/fairness.h"
 #include "fuselage/losses.h"
@@ -125,6 +126,10 @@ class Backend {
   /// What there is to know of each group: `sums` [batch.groups] and `report`, which may be null, are device memory. Of
   /// the batch, `gradient`, `q` and what belongs to them is not looked at.
   void group_sums(const GroupMeasure& measure, const GroupBatch& batch, GroupSums* sums, LossReport* report = nullptr);
+  /// Losses of the triplets among the rows of a batch, with their gradient (batch_triplet.h); takes memory for two
+  /// numbers of each pair of rows. `report` is device memory: count is that of the triplets, correct that of those
+  /// whose loss is 0.
+  void batch_triplet(const BatchTriplet& spec, const TripletBatch& batch, LossReport* report);
   /// Adds to a report what another pass of the same step found (join_report()), so that it can gate an update for
   /// both; both are device memory.
   void join(LossReport* to, const LossReport* from);
@@ -170,6 +175,7 @@ class Backend {
   virtual void run_penalty(const AnyPenalty& penalty, const GroupBatch& batch, LossReport* report) = 0;
   virtual void run_group_sums(const GroupMeasure& measure, const GroupBatch& batch, GroupSums* sums,
                               LossReport* report) = 0;
+  virtual void run_batch_triplet(const BatchTriplet& spec, const TripletBatch& batch, LossReport* report) = 0;
   virtual void run_join(LossReport* to, const LossReport* from) = 0;
   /// `advantages`: gae.
   virtual void run_episodes(const Episodes& episodes, bool advantages, EpisodesReport* report) = 0;

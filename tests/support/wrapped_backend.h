@@ -64,6 +64,9 @@ class WrappedBackend : public Backend {
                       LossReport* report) override {
     inner_->group_sums(measure, batch, sums, report);
   }
+  void run_batch_triplet(const BatchTriplet& spec, const TripletBatch& batch, LossReport* report) override {
+    inner_->batch_triplet(spec, batch, report);
+  }
   void run_join(LossReport* to, const LossReport* from) override { inner_->join(to, from); }
   void run_episodes(const Episodes& episodes, bool advantages, EpisodesReport* report) override {
     advantages ? inner_->gae(episodes, report) : inner_->discounted_returns(episodes, report);
