@@ -11,6 +11,7 @@
 #include "fuselage/data.h"
 #include "fuselage/losses.h"
 #include "fuselage/optimizers.h"
+#include "fuselage/pair_losses.h"
 #include "host/validate/problem.h"
 #include "tests/support/files.h"
 #include "tests/support/paths.h"
@@ -248,11 +249,15 @@ TEST_F(Cli, LossesOfSeveralInputsTakeThemByTheirNames) {
 
 TEST_F(Cli, ListsAreTheLists) {
   const Json losses = run("list losses --json").json();
-  ASSERT_EQ(losses.size(), Losses::size + Penalties::size + EpisodeFunctions::size);
-  for (std::size_t i = 0; i < Penalties::size; ++i) {
-    EXPECT_EQ(losses[Losses::size + i]["name"], Penalties::names[i]);
-    EXPECT_EQ(losses[Losses::size + i]["kind"], "penalty");
-  }
+  ASSERT_EQ(losses.size(), Losses::size + PairLosses::size + Penalties::size + EpisodeFunctions::size);
+  const auto expect_kind = [&](std::size_t first, const auto& names, const char* kind) {
+    for (std::size_t i = 0; i < std::size(names); ++i) {
+      EXPECT_EQ(losses[first + i]["name"], names[i]);
+      EXPECT_EQ(losses[first + i]["kind"], kind);
+    }
+  };
+  expect_kind(Losses::size, PairLosses::names, "pairs");
+  expect_kind(Losses::size + PairLosses::size, Penalties::names, "penalty");
   EXPECT_EQ(losses.back()["name"], "gae");
   EXPECT_EQ(losses.back()["kind"], "function");
   for (std::size_t i = 0; i < Losses::size; ++i) {
@@ -271,7 +276,7 @@ TEST_F(Cli, ListsAreTheLists) {
         EXPECT_TRUE(field.contains(key)) << key;
   }
   EXPECT_EQ(run("list optimizers --json").json().size(), Optimizers::size);
-  for (const char* list : {"penalties", "functions", "metrics", "schedules", "activations"})
+  for (const char* list : {"pairs", "penalties", "functions", "metrics", "schedules", "activations"})
     EXPECT_GT(run("list " + std::string(list) + " --json").json().size(), 1u);
   refuse("list loses", 2, {"'loses'", "did you mean 'losses'"});
 }
@@ -281,7 +286,7 @@ TEST_F(Cli, TheDocumentationHoldsTheListsAsPrinted) {
   if (!std::filesystem::exists(root + "/README.md")) GTEST_SKIP() << "no documentation under " << root;
   const std::vector<std::pair<std::string, std::vector<std::string>>> pages{
       {"/docs/conventions.md",
-       {"losses", "penalties", "functions", "optimizers", "metrics", "schedules", "activations", "compat"}},
+       {"losses", "pairs", "penalties", "functions", "optimizers", "metrics", "schedules", "activations", "compat"}},
       {"/README.md", {"losses", "optimizers"}}};
   for (const auto& [page, lists] : pages) {
     const std::string text = test::bytes_of(root + page);

@@ -13,6 +13,7 @@
 #include "fuselage/losses.h"
 #include "fuselage/metrics.h"
 #include "fuselage/optimizers.h"
+#include "fuselage/pair_losses.h"
 #include "fuselage/schedules.h"
 #include "host/cli/json_output.h"
 #include "host/cli/loss_inputs.h"
@@ -26,7 +27,7 @@ struct Family {
   std::vector<EntryInfo> entries;
   std::map<std::string, LossTraits> traits{};  ///< losses only
   std::map<std::string, std::string> takes{};  ///< losses only: prediction and target in words
-  std::map<std::string, std::string> kind{};   ///< of what stands beside the losses: "penalty", "function"
+  std::map<std::string, std::string> kind{};   ///< of what stands beside the losses: "pairs", "penalty", "function"
 };
 
 /// "real, sign", "`mean` real, `variance` positive; real" and so on, of elements.
@@ -85,17 +86,19 @@ Family family(const std::string& name) {
       for (const FieldInfo& field : detail::entry_info<UpdateOptions>().fields) entry.fields.push_back(field);
     return f;
   }
+  if (name == "pairs") return {"Loss", PairLosses::describe()};
   if (name == "penalties") return {"Penalty", Penalties::describe()};
   if (name == "functions") return {"Function", EpisodeFunctions::describe()};
   if (name == "metrics") return {"Metric", Metrics::describe()};
   if (name == "schedules") return {"Schedule", Schedules::describe()};
   if (name == "activations") return {"Activation", Activations::describe()};
-  const std::vector<std::string> known{"losses",  "penalties", "functions",   "optimizers",
+  const std::vector<std::string> known{"losses",  "pairs",     "penalties",   "functions", "optimizers",
                                        "metrics", "schedules", "activations", "compat"};
   throw Error(Errc::unknown_name, "there is no list '" + name + "'" + suggest(name, known));
 }
 
-/// What JSON and text hold beside the losses: what goes with a loss, and what makes its inputs.
+/// What JSON and text hold beside the losses: losses with calls of their own, what goes with a loss,
+/// and what makes its inputs.
 void add_companions(Family& losses) {
   const auto add = [&](const std::vector<EntryInfo>& entries, const char* kind) {
     for (const EntryInfo& entry : entries) {
@@ -103,6 +106,7 @@ void add_companions(Family& losses) {
       losses.kind[entry.name] = kind;
     }
   };
+  add(PairLosses::describe(), "pairs");
   add(Penalties::describe(), "penalty");
   add(EpisodeFunctions::describe(), "function");
 }
@@ -253,10 +257,10 @@ void add_list(CLI::App& parent, int&) {
   const auto options = std::make_shared<Options>();
   CLI::App* verb =
       parent.add_subcommand("list",
-                            "List losses, penalties on groups, functions over episodes, optimizers, metrics, "
-                            "schedules, activations, or the losses of peers");
+                            "List losses, losses over pairs of rows, penalties on groups, functions over episodes, "
+                            "optimizers, metrics, schedules, activations, or the losses of peers");
   verb->add_option("list", options->list,
-                   "losses, penalties, functions, optimizers, metrics, schedules, activations or compat")
+                   "losses, pairs, penalties, functions, optimizers, metrics, schedules, activations or compat")
       ->required();
   CLI::Option* json = verb->add_flag("--json", options->json, "A JSON array with fields, ranges and inputs");
   verb->add_flag("--markdown", options->markdown, "The table of the documentation")->excludes(json);

@@ -10,5 +10,6 @@
 #include "fuselage/data.h"
 #include "fuselage/history.h"
 #include "fuselage/nn.h"
+#include "fuselage/pair_losses.h"
 #include "fuselage/train.h"
 #include "fuselage/validate.h"
