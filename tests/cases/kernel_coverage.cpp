@@ -55,10 +55,14 @@ struct Claim {
   std::string_view test, kernel;
 };
 constexpr Claim kClaims[] = {
-    {"combined_bits_test", "weigh_kernel"},
-    {"combined_bits_test", "total_kernel"},
-    {"combined_bits_test", "add_kernel"},
-    {"combined_bits_test", "norm_kernel"},
+    {"combined_bits_test", "weigh_kernel"},         {"combined_bits_test", "total_kernel"},
+    {"combined_bits_test", "add_kernel"},           {"combined_bits_test", "norm_kernel"},
+    {"pairs_bits_test", "pack_rows_kernel"},        {"pairs_bits_test", "unpack_gradient_kernel"},
+    {"pairs_bits_test", "begin_pairs_kernel"},      {"pairs_bits_test", "exclude_pairs_kernel"},
+    {"pairs_bits_test", "end_pairs_kernel"},        {"pairs_bits_test", "triplet_distances_kernel"},
+    {"pairs_bits_test", "triplet_classes_kernel"},  {"pairs_bits_test", "triplet_hard_kernel"},
+    {"pairs_bits_test", "triplet_all_kernel"},      {"pairs_bits_test", "triplet_close_kernel"},
+    {"pairs_bits_test", "triplet_gradient_kernel"},
 };
 
 /// Whether the test in the program at `path` is the one to launch the kernel called `text`.
