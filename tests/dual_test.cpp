@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <functional>
+#include <limits>
 
 #include "fuselage/core/rng.h"
 #include "fuselage/loss/evaluate.h"
@@ -112,6 +113,24 @@ TEST(Dual, AValueOnlyHuberIsTheBuiltIn) {
       ASSERT_LE(std::abs(own.grad - built_in.grad), unit) << y << " " << t;
     }
   }
+}
+
+// 0 times infinity would be NaN.
+TEST(Dual, WhatDoesNotDependOnTheVariableAddsNothing) {
+  const float inf = std::numeric_limits<float>::infinity();
+  const Dual<float> x = variable(inf), two(2.0), zero(0.0), far = constant(inf);
+  EXPECT_EQ((two * x).slope, 2);
+  EXPECT_EQ((x * two).slope, 2);
+  EXPECT_EQ((x / two).slope, 0.5f);
+  EXPECT_EQ((two / zero).slope, 0);
+  EXPECT_EQ(fma(two, x, x).slope, 3);
+  EXPECT_EQ(sqrt(zero).slope, 0);
+  EXPECT_EQ(exp(far).slope, 0);
+  EXPECT_EQ(exp2(far).slope, 0);
+  EXPECT_EQ(expm1(far).slope, 0);
+  EXPECT_EQ(log(zero).slope, 0);
+  EXPECT_EQ(log2(zero).slope, 0);
+  EXPECT_EQ(log1p(-Dual<float>(1.0)).slope, 0);
 }
 
 }  // namespace

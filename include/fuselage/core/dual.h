@@ -3,7 +3,8 @@
 //
 // Values go through the same operations as without duals, so they have the same bits; derivatives follow the rules of
 // calculus, each in a form that keeps its digits where the function saturates. At a kink the derivative is that of the
-// branch which the formula takes there; abs and sign have 0.
+// branch which the formula takes there; abs and sign have 0. What has the slope 0 adds nothing to a derivative,
+// whatever it is multiplied by: a constant times infinity is not lost to 0 * inf.
 #pragma once
 
 #include "fuselage/core/hd.h"
@@ -26,12 +27,17 @@ struct Dual {
   friend FUSELAGE_HD Dual operator+(Dual a, Dual b) { return {a.value + b.value, a.slope + b.slope}; }
   friend FUSELAGE_HD Dual operator-(Dual a, Dual b) { return {a.value - b.value, a.slope - b.slope}; }
   friend FUSELAGE_HD Dual operator*(Dual a, Dual b) {
-    return {a.value * b.value, fma(a.slope, b.value, a.value * b.slope)};
+    return {a.value * b.value, fma(a.slope, a.factor(b.value), b.factor(a.value) * b.slope)};
   }
   friend FUSELAGE_HD Dual operator/(Dual a, Dual b) {
     const S q = a.value / b.value;
-    return {q, fma(-q, b.slope, a.slope) / b.value};
+    const Dual rest{q, fma(-b.factor(q), b.slope, a.slope)};
+    return {q, rest.slope / rest.divisor(b.value)};
   }
+  /// x, which the slope is to be multiplied by; 0 where the slope is 0.
+  FUSELAGE_HD S factor(S x) const { return select(slope == S(0.0), S(0.0), x); }
+  /// x, which the slope is to be divided by; 1 where the slope is 0.
+  FUSELAGE_HD S divisor(S x) const { return select(slope == S(0.0), S(1.0), x); }
   friend FUSELAGE_HD auto operator<(Dual a, Dual b) { return a.value < b.value; }
   friend FUSELAGE_HD auto operator<=(Dual a, Dual b) { return a.value <= b.value; }
   friend FUSELAGE_HD auto operator>(Dual a, Dual b) { return a.value > b.value; }
@@ -55,14 +61,14 @@ FUSELAGE_HD Dual<S> constant(S x) {
 
 template <class S>
 FUSELAGE_HD Dual<S> fma(Dual<S> a, Dual<S> b, Dual<S> c) {
-  return {fma(a.value, b.value, c.value), fma(a.slope, b.value, fma(a.value, b.slope, c.slope))};
+  return {fma(a.value, b.value, c.value), fma(a.slope, a.factor(b.value), fma(b.factor(a.value), b.slope, c.slope))};
 }
 
 /// Infinite slope at 0.
 template <class S>
 FUSELAGE_HD Dual<S> sqrt(Dual<S> a) {
   const S root = sqrt(a.value);
-  return {root, S(0.5) * a.slope / root};
+  return {root, S(0.5) * a.slope / a.divisor(root)};
 }
 
 template <class M, class S>
@@ -112,28 +118,28 @@ FUSELAGE_HD Dual<S> relu(Dual<S> a) {
 template <class S>
 FUSELAGE_HD Dual<S> exp(Dual<S> a) {
   const S e = exp(a.value);
-  return {e, e * a.slope};
+  return {e, a.factor(e) * a.slope};
 }
 template <class S>
 FUSELAGE_HD Dual<S> exp2(Dual<S> a) {
   const S e = exp2(a.value);
-  return {e, e * S(0.69314718055994530942) * a.slope};
+  return {e, a.factor(e) * S(0.69314718055994530942) * a.slope};
 }
 template <class S>
 FUSELAGE_HD Dual<S> expm1(Dual<S> a) {
-  return {expm1(a.value), exp(a.value) * a.slope};
+  return {expm1(a.value), a.factor(exp(a.value)) * a.slope};
 }
 template <class S>
 FUSELAGE_HD Dual<S> log(Dual<S> a) {
-  return {log(a.value), a.slope / a.value};
+  return {log(a.value), a.slope / a.divisor(a.value)};
 }
 template <class S>
 FUSELAGE_HD Dual<S> log2(Dual<S> a) {
-  return {log2(a.value), S(1.44269504088896340736) * a.slope / a.value};
+  return {log2(a.value), S(1.44269504088896340736) * a.slope / a.divisor(a.value)};
 }
 template <class S>
 FUSELAGE_HD Dual<S> log1p(Dual<S> a) {
-  return {log1p(a.value), a.slope / (S(1.0) + a.value)};
+  return {log1p(a.value), a.slope / a.divisor(S(1.0) + a.value)};
 }
 /// The derivative as a product of two logistic functions: 1 - tanh^2 would lose its digits.
 template <class S>
