@@ -1,7 +1,7 @@
 // The drivers of layers: bias and activation, and their backward pass with the column sums.
 #pragma once
 
-#include "host/backend/cpu/simd_portable.h"
+#include "fuselage/core/simd.h"
 #include "host/backend/cpu/target.h"
 
 namespace fuselage::cpu {

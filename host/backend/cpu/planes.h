@@ -4,9 +4,9 @@
 #include <type_traits>
 
 #include "fuselage/core/dtype.h"
+#include "fuselage/core/simd.h"
 #include "fuselage/core/view.h"
-#include "host/backend/cpu/simd_portable.h"
-#include "host/backend/cpu/tile.h"
+#include "fuselage/tile.h"
 
 namespace fuselage::cpu {
 

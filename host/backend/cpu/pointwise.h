@@ -3,10 +3,10 @@
 #pragma once
 
 #include "fuselage/loss_pass.h"
+#include "fuselage/tile_loss.h"
 #include "host/backend/cpu/planes.h"
 #include "host/backend/cpu/staging.h"
 #include "host/backend/cpu/target.h"
-#include "host/backend/cpu/tile_loss.h"
 
 namespace fuselage::cpu {
 

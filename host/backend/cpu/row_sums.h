@@ -1,8 +1,8 @@
 // The driver of row losses (loss/row.h) for one row in fp32: facts, sums, value, gradient.
 #pragma once
 
+#include "fuselage/core/simd.h"
 #include "fuselage/row_pass.h"
-#include "host/backend/cpu/simd_portable.h"
 #include "host/backend/cpu/target.h"
 
 namespace fuselage::cpu {

@@ -2,8 +2,8 @@
 // nothing of a loss but its shape.
 #pragma once
 
+#include "fuselage/core/simd.h"
 #include "fuselage/row_pass.h"
-#include "host/backend/cpu/simd_portable.h"
 #include "host/backend/cpu/staging.h"
 #include "host/backend/cpu/target.h"
 

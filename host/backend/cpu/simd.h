@@ -9,7 +9,7 @@
 
 #include "fuselage/core/dtype.h"
 #include "fuselage/core/partition.h"
-#include "host/backend/cpu/simd_portable.h"
+#include "fuselage/core/simd.h"
 
 namespace fuselage::cpu::HWY_NAMESPACE {
 

@@ -1,9 +1,9 @@
 // The driver of softmax cross-entropy for rows of more than 32 classes: chunk by chunk, the terms kept in the cache.
 #pragma once
 
+#include "fuselage/core/simd.h"
 #include "fuselage/core/softmax_shape.h"
 #include "fuselage/loss_pass.h"
-#include "host/backend/cpu/simd_portable.h"
 #include "host/backend/cpu/staging.h"
 #include "host/backend/cpu/target.h"
 

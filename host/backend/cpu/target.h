@@ -11,7 +11,7 @@
 #include "fuselage/loss/row.h"
 #include "fuselage/losses.h"
 #include "fuselage/optimizers.h"
-#include "host/backend/cpu/tile.h"
+#include "fuselage/tile.h"
 
 namespace fuselage::cpu {
 

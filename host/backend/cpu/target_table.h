@@ -2,12 +2,12 @@
 // nothing in this folder.
 #pragma once
 
+#include "fuselage/tile_loss.h"
 #include "host/backend/cpu/layers.h"
 #include "host/backend/cpu/pointwise.h"
 #include "host/backend/cpu/row_sums.h"
 #include "host/backend/cpu/row_sums_pass.h"
 #include "host/backend/cpu/softmax_short.h"
-#include "host/backend/cpu/tile_loss.h"
 #include "host/backend/cpu/update.h"
 
 namespace fuselage::cpu {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "fuselage/core/math.h"
-#include "host/backend/cpu/simd_portable.h"
+#include "fuselage/core/simd.h"
 #include "host/backend/cpu/target.h"
 
 namespace fuselage::cpu {

@@ -4,15 +4,15 @@
 
 #include <type_traits>
 
+#include "fuselage/core/simd.h"
 #include "fuselage/loss_pass.h"
-#include "host/backend/cpu/simd_portable.h"
-#include "host/backend/cpu/tile.h"
+#include "fuselage/tile.h"
 
 namespace fuselage::cpu {
 
 /// Whether a target is one that the loss is made for.
 template <class L, class V>
-FUSELAGE_HD auto is_target(const L& loss, V t) {
+[[gnu::always_inline]] inline auto is_target(const L& loss, V t) {
   if constexpr (requires { loss.target_domain(); })
     return in_domain(loss.target_domain(), t);
   else
@@ -21,13 +21,13 @@ FUSELAGE_HD auto is_target(const L& loss, V t) {
 
 /// Adds x to the lane sums at `lane`.
 template <class V>
-FUSELAGE_HD void add_to(float* lane, V x) {
+[[gnu::always_inline]] inline void add_to(float* lane, V x) {
   store_raw(Simd<V>::load(lane) + x, lane);
 }
 
 /// Calls f(typed pointer) with the type that is known, or for T = void with the type of the array.
 template <class T, class Void, class F>
-FUSELAGE_HD auto with_type(TileArray<Void> a, F&& f) {
+[[gnu::always_inline]] inline auto with_type(TileArray<Void> a, F&& f) {
   const auto call = [&]<class S>(S*) {
     return f(static_cast<std::conditional_t<std::is_const_v<Void>, const S, S>*>(a.data));
   };
@@ -42,12 +42,12 @@ FUSELAGE_HD auto with_type(TileArray<Void> a, F&& f) {
 
 /// Lanes from element i on.
 template <class V, class T = void>
-FUSELAGE_HD V load_from(TileArray<const void> a, int i) {
+[[gnu::always_inline]] inline V load_from(TileArray<const void> a, int i) {
   return with_type<T>(a, [&](const auto* p) { return Simd<V>::load(p + i); });
 }
 
 template <class V, class T>
-FUSELAGE_HD void store_to(TileArray<void> a, int i, V x, bool past_caches) {
+[[gnu::always_inline]] inline void store_to(TileArray<void> a, int i, V x, bool past_caches) {
   with_type<T>(a, [&](auto* p) {
     if (past_caches)
       stream(x, p + i);
@@ -58,7 +58,7 @@ FUSELAGE_HD void store_to(TileArray<void> a, int i, V x, bool past_caches) {
 
 /// Asks for what is read 1 KB later: that hides the page walks of 4 KB pages behind arithmetic.
 template <class T>
-FUSELAGE_HD void prefetch(TileArray<const void> a, int i) {
+[[gnu::always_inline]] inline void prefetch(TileArray<const void> a, int i) {
   with_type<T>(a, [&]<class S>(const S* p) {
     if (i * sizeof(S) % 64 == 0) __builtin_prefetch(p + i + 1024 / sizeof(S), 0, 3);
   });
@@ -66,7 +66,8 @@ FUSELAGE_HD void prefetch(TileArray<const void> a, int i) {
 
 /// T = void: the general function.
 template <class T, class V, class L>
-FUSELAGE_HD void run_tiles(const L& loss, const TileInputs& in, const TileOutputs& out, TileSums& sums) {
+[[gnu::always_inline]] inline void run_tiles(const L& loss, const TileInputs& in, const TileOutputs& out,
+                                             TileSums& sums) {
   using S = Simd<V>;
   constexpr bool kGeneral = std::is_void_v<T>;
   const bool measures = in.errors || in.accuracy || in.targets;

@@ -1,4 +1,5 @@
-// The vector of one lane: a float, for machines and builds without a vector set of their own.
+// What the drivers of the CPU ask of a vector beside the operations of scalar.h, and the vector of one lane: a float,
+// for machines and builds without a vector set of their own.
 #pragma once
 
 #include "fuselage/core/dtype.h"
