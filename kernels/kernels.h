@@ -15,6 +15,7 @@
 #include "fuselage/batch_triplet.h"
 #include "fuselage/episodes.h"
 #include "fuselage/fairness.h"
+#include "fuselage/loss/traits.h"
 #include "fuselage/losses.h"
 #include "fuselage/optimizers.h"
 #include "fuselage/pair_pass.h"
@@ -35,7 +36,7 @@ struct Limits {
   int threads = 1024;                    ///< the most threads of a block, a multiple of 32; each kernel has its own too
   std::int64_t sums = 16 * 1024;         ///< the most doubles that one block adds up; more have a launch of their own
 };
-const Limits& limits();
+[[gnu::visibility("default")]] const Limits& limits();
 /// For the whole process; not while another thread launches.
 void set_limits(const Limits& limits);
 
@@ -57,6 +58,10 @@ struct PassMemory {
 /// A loss pass: value, gradient and report.
 std::size_t loss_scratch(const AnyLoss& loss, const LossBatch& batch);
 void loss(const AnyLoss& loss, const LossBatch& batch, LossReport* report, const PassMemory& memory,
+          CUstream_st* stream);
+/// The same for a loss of the user's own that has a kernel.
+std::size_t loss_scratch(const OwnLossView& loss, const LossBatch& batch);
+void loss(const OwnLossView& loss, const LossBatch& batch, LossReport* report, const PassMemory& memory,
           CUstream_st* stream);
 
 /// A tensor that an update moves; see Parameter in backend.h.

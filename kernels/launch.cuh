@@ -21,7 +21,8 @@ struct Launch {
 };
 
 /// Throws Error(cuda) unless `status` is success.
-void check(cudaError_t status, const char* name, std::source_location where = std::source_location::current());
+[[gnu::visibility("default")]] void check(cudaError_t status, const char* name,
+                                          std::source_location where = std::source_location::current());
 
 /// Blocks for `work` units, `per_block` of them a block, under the cap: kernels walk on in strides of the grid.
 inline std::int64_t blocks_for(std::int64_t work, std::int64_t per_block) {

@@ -45,8 +45,7 @@ constexpr Interval targets_of(Domain domain) {
   }
 }
 
-template <class L>
-PointwiseArgs pointwise_args(const L& loss, const LossBatch& b, Scratch& scratch) {
+PointwiseArgs pointwise_args(const LossTraits& loss, const LossBatch& b, Scratch& scratch) {
   const std::int64_t rows = b.prediction.rows, cols = b.prediction.cols, chunks = chunks_of(rows * cols);
   PointwiseArgs a{};
   const ConstView inputs[kPointwiseInputs] = {b.prediction, b.second, b.target,
@@ -70,17 +69,16 @@ PointwiseArgs pointwise_args(const L& loss, const LossBatch& b, Scratch& scratch
   a.step_cols = cols > 0 ? kWarp % cols : 0;
   a.wide = size_of(b.prediction.dtype) == 2;
   a.finite_limit = finite_limit(b.prediction.dtype);
-  a.decides = L::decision != Decision::none && (b.metrics.accuracy || b.metrics.errors);
+  a.decides = loss.decision != Decision::none && (b.metrics.accuracy || b.metrics.errors);
   a.metrics = a.decides || b.metrics.errors || b.metrics.targets;
-  a.middle_y = L::decision == Decision::probability ? 0.5f : 0.0f;
-  a.middle_t = L::decision == Decision::sign ? 0.0f : 0.5f;
-  const Domain domain = target_domain_of(loss);
-  a.signs = domain == Domain::sign;
-  const Interval targets = targets_of(domain);
+  a.middle_y = loss.decision == Decision::probability ? 0.5f : 0.0f;
+  a.middle_t = loss.decision == Decision::sign ? 0.0f : 0.5f;
+  a.signs = loss.target_domain == Domain::sign;
+  const Interval targets = targets_of(loss.target_domain);
   a.least_target = targets.least;
   a.most_target = targets.most;
   a.options = pass_options(b, needs_weight_sum(b, false), a.size, chunks);
-  a.options.root = loss::takes_root<L>();
+  a.options.root = loss.root;
   a.value = scratch.take<double>(chunks);
   const auto take = [&](PointwiseMetric m) {
     a.metric[m] = scratch.take<double>(chunks);
@@ -190,7 +188,7 @@ std::size_t loss_scratch(const AnyLoss& any, const LossBatch& batch) {
   std::visit(
       [&]<class L>(const L& loss) {
         if constexpr (loss::Elementwise<L>)
-          pointwise_args(loss, batch, scratch);
+          pointwise_args(traits_of(loss), batch, scratch);
         else if constexpr (loss::RowSums<L>)
           row_sums_args(loss, batch, scratch);
         else
@@ -200,46 +198,77 @@ std::size_t loss_scratch(const AnyLoss& any, const LossBatch& batch) {
   return scratch.used();
 }
 
+namespace {
+
+/// Queues a pass: of the weights where the divisor needs them, then `pass`, then what is left to add up.
+template <class Args, class Weigh, class Pass>
+void run_pass(Args& args, LossReport* report, const PassMemory& memory, CUstream_st* stream, Weigh&& weigh,
+              Pass&& pass) {
+  args.counters = static_cast<Counters*>(memory.counters);
+  args.report = report;
+  if (args.options.weighted) weigh();
+  pass();
+  end_loss(args, stream);
+}
+
+/// A pointwise pass; launch(args) queues the kernel.
+template <class Launch>
+void run_pointwise(const LossTraits& loss, const LossBatch& batch, LossReport* report, const PassMemory& memory,
+                   CUstream_st* stream, Launch&& launch) {
+  Scratch scratch(memory.scratch);
+  PointwiseArgs args = pointwise_args(loss, batch, scratch);
+  run_pass(
+      args, report, memory, stream, [&] { launch_element_weights(args, stream); },
+      [&] {
+        if (args.options.root && batch.gradient) {
+          PointwiseArgs value = value_pass(args);
+          launch(value);
+          end_loss(value, stream);
+        }
+        launch(args);
+      });
+}
+
+}  // namespace
+
 void loss(const AnyLoss& any, const LossBatch& batch, LossReport* report, const PassMemory& memory,
           CUstream_st* stream) {
   Scratch scratch(memory.scratch);
-  const auto run = [&](auto& args, auto&& weigh, auto&& pass) {
-    args.counters = static_cast<Counters*>(memory.counters);
-    args.report = report;
-    if (args.options.weighted) weigh();
-    dispatch(batch.prediction.dtype, pass);
-    end_loss(args, stream);
-  };
   std::visit(
       [&]<class L>(const L& loss) {
         if constexpr (loss::Elementwise<L>) {
-          PointwiseArgs args = pointwise_args(loss, batch, scratch);
-          run(
-              args, [&] { launch_element_weights(args, stream); },
-              [&]<class T>() {
-                if (args.options.root && batch.gradient) {
-                  PointwiseArgs value = value_pass(args);
-                  launch_pointwise(any, value, stream);
-                  end_loss(value, stream);
-                }
-                launch_pointwise(any, args, stream);
-              });
+          run_pointwise(traits_of(loss), batch, report, memory, stream,
+                        [&](const PointwiseArgs& args) { launch_pointwise(any, args, stream); });
         } else if constexpr (loss::RowSums<L>) {
           RowSumsArgs args = row_sums_args(loss, batch, scratch);
-          run(
-              args, [&] { launch_row_weights(args, stream); },
-              [&]<class T>() { launch_row_parts(any, args, stream, std::make_integer_sequence<int, kRowParts>{}); });
+          run_pass(
+              args, report, memory, stream, [&] { launch_row_weights(args, stream); },
+              [&] { launch_row_parts(any, args, stream, std::make_integer_sequence<int, kRowParts>{}); });
         } else {
           SoftmaxArgs args = softmax_args(loss, batch, scratch);
           const bool is_short = args.cols <= kShortRow;
-          run(
-              args, [&] { launch_row_weights(args, stream); },
-              [&]<class T>() {
-                is_short ? launch_softmax_short<T>(args, stream) : launch_softmax_long<T>(args, stream);
+          run_pass(
+              args, report, memory, stream, [&] { launch_row_weights(args, stream); },
+              [&] {
+                dispatch(batch.prediction.dtype, [&]<class T>() {
+                  is_short ? launch_softmax_short<T>(args, stream) : launch_softmax_long<T>(args, stream);
+                });
               });
         }
       },
       any);
+}
+
+std::size_t loss_scratch(const OwnLossView& own, const LossBatch& batch) {
+  Scratch scratch(nullptr);
+  pointwise_args(own.traits, batch, scratch);
+  return scratch.used();
+}
+
+void loss(const OwnLossView& own, const LossBatch& batch, LossReport* report, const PassMemory& memory,
+          CUstream_st* stream) {
+  run_pointwise(own.traits, batch, report, memory, stream,
+                [&](const PointwiseArgs& args) { own.launch(own.loss, args, stream); });
 }
 
 }  // namespace fuselage::kernels

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <set>
 
+#include "fuselage/custom_loss.h"
 #include "host/backend/loss_checks.h"
 
 namespace fuselage {
@@ -56,8 +57,14 @@ Buffer::~Buffer() {
 void Backend::loss(const AnyLoss& loss, const LossBatch& batch, LossReport* report) {
   require(report != nullptr, Errc::bad_argument, "report is missing");
   Losses::check(loss);
-  check_loss(loss, batch);
+  check_loss(traits_of(loss), Losses::name_of(loss), batch);
   run_loss(loss, batch, report);
+}
+
+void Backend::loss(const CustomLoss& loss, const LossBatch& batch, LossReport* report) {
+  require(report != nullptr, Errc::bad_argument, "report is missing");
+  check_loss(loss.traits(), loss.name(), batch);
+  run_custom_loss(loss, batch, report);
 }
 
 std::unique_ptr<ParameterSet> Backend::bind(std::span<const Parameter> parameters, const AnyOptimizer& rule) {

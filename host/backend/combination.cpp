@@ -10,9 +10,14 @@ namespace fuselage {
 
 namespace {
 
+std::string_view name_of_loss(const LossTerm& term) {
+  const auto* const own = std::get_if<CustomLoss>(&term.loss);
+  return own ? own->name() : Losses::name_of(std::get<AnyLoss>(term.loss));
+}
+
 void check_term(const LossTerm& term, std::size_t i) {
   const auto refuse = [&](Errc code, std::string_view what) {
-    throw Error(code, fmt::format("term {} ({}): {}", i, Losses::name_of(term.loss), what));
+    throw Error(code, fmt::format("term {} ({}): {}", i, name_of_loss(term), what));
   };
   if (!std::isfinite(term.weight) || term.weight < 0)
     refuse(Errc::bad_argument, fmt::format("the weight is {}, expected a finite number of at least 0", term.weight));
@@ -52,6 +57,9 @@ void CombinedLoss::run(std::span<const LossTerm> terms, LossReport* total, float
   }
   if (shared_bytes > shared_gradient_.bytes()) shared_gradient_ = Buffer(*backend_, shared_bytes);
 
+  const auto run_term = [&](const LossTerm& term, const LossBatch& batch, LossReport* report) {
+    std::visit([&](const auto& loss) { backend_->loss(loss, batch, report); }, term.loss);
+  };
   auto* const reports = reports_.as<LossReport>();
   float* const factors = factors_.as<float>();
   backend_->weigh_terms(weights, log_variances, factors);
@@ -64,7 +72,7 @@ void CombinedLoss::run(std::span<const LossTerm> terms, LossReport* total, float
     const auto* const earlier = std::find_if(
         first, first + i, [&](const LossTerm& t) { return target && t.batch.gradient.data == target.data; });
     if (earlier == first + i) {
-      backend_->loss(terms[i].loss, batch, reports + i);
+      run_term(terms[i], batch, reports + i);
       continue;
     }
     const View& other = earlier->batch.gradient;
@@ -77,7 +85,7 @@ void CombinedLoss::run(std::span<const LossTerm> terms, LossReport* total, float
           Errc::bad_argument,
           fmt::format("term {} needs the prediction, which term {} overwrites with its gradient", i, earlier - first));
     batch.gradient = View(shared_gradient_.data(), target.dtype, target.rows, target.cols, target.cols);
-    backend_->loss(terms[i].loss, batch, reports + i);
+    run_term(terms[i], batch, reports + i);
     backend_->add(target, batch.gradient, reports + i);
   }
   backend_->add_terms(weights, reports, log_variances, log_variance_gradient, scale, total);

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "fuselage/core/partition.h"
+#include "fuselage/custom_loss.h"
 #include "host/backend/cpu/combination.h"
 #include "host/backend/cpu/episodes.h"
 #include "host/backend/cpu/groups.h"
@@ -144,6 +145,10 @@ class CpuBackend final : public Backend {
  protected:
   void run_loss(const AnyLoss& loss, const LossBatch& batch, LossReport* report) override {
     *report = losses_.run(loss, batch);
+  }
+  void run_custom_loss(const CustomLoss& loss, const LossBatch& batch, LossReport* report) override {
+    const OwnLossView own = loss.view();
+    *report = losses_.run(own.loss, loss.tiles(&target_ != &cpu::portable_target()), own.traits, batch);
   }
 
   void run_penalty(const AnyPenalty& penalty, const GroupBatch& batch, LossReport* report) override {

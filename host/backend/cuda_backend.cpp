@@ -6,6 +6,7 @@
 
 #include "fuselage/backend.h"
 #include "fuselage/core/partition.h"
+#include "fuselage/custom_loss.h"
 #include "host/backend/cuda/products.h"
 #include "host/backend/cuda/runtime.h"
 #include "kernels/kernels.h"
@@ -228,6 +229,15 @@ class CudaBackend final : public Backend {
     use_device();
     void* memory = scratch(kernels::loss_scratch(loss, batch));
     kernels::loss(loss, batch, report, {counters_.data(), memory}, compute_.get());
+  }
+  void run_custom_loss(const CustomLoss& loss, const LossBatch& batch, LossReport* report) override {
+    if (!loss.has_kernel())
+      throw Error(Errc::no_device,
+                  fmt::format("loss \"{}\": compiled without nvcc, so it runs on the CPU alone", loss.name()));
+    use_device();
+    const OwnLossView own = loss.view();
+    void* memory = scratch(kernels::loss_scratch(own, batch));
+    kernels::loss(own, batch, report, {counters_.data(), memory}, compute_.get());
   }
   void run_penalty(const AnyPenalty& penalty, const GroupBatch& batch, LossReport* report) override {
     use_device();

@@ -212,7 +212,7 @@ void check_tallies(const Checked& c) {
   const ConstView confusion = c.batch.metrics.confusion, calibration = c.batch.metrics.calibration;
   for (const auto& [v, name] : {std::pair{confusion, "metrics.confusion"}, {calibration, "metrics.calibration"}}) {
     if (!v) continue;
-    require(c.loss == loss::SoftmaxCrossEntropy::name, Errc::bad_argument,
+    require(!c.traits.elementwise && c.loss == loss::SoftmaxCrossEntropy::name, Errc::bad_argument,
             fmt::format("{} is measured by softmax_cross_entropy alone", name));
     require_type(v, name, DType::i64);
     require_places(v, name);
@@ -275,8 +275,8 @@ void check_memory(const Checked& c) {
 
 }  // namespace
 
-void check_loss(const AnyLoss& loss, const LossBatch& b) {
-  const Checked c{b, traits_of(loss), Losses::name_of(loss)};
+void check_loss(const LossTraits& traits, std::string_view name, const LossBatch& b) {
+  const Checked c{b, traits, name};
   const ConstView& y = b.prediction;
   if (!y && !c.empty()) throw Error(Errc::bad_argument, fmt::format("{} is missing", c.traits.inputs.prediction));
   dispatch(y.dtype, []<class T>() {});

@@ -28,6 +28,8 @@
 
 namespace fuselage {
 
+class CustomLoss;
+
 /// A tensor that an optimizer moves: views of device memory, packed, all of `size` elements. State is fp32, +0 at
 /// first.
 struct Parameter {
@@ -120,6 +122,8 @@ class Backend {
   // ---- training ----
   /// Value, gradient and report in one pass over the predictions. `report` is device memory.
   void loss(const AnyLoss& loss, const LossBatch& batch, LossReport* report);
+  /// The same for a loss of one's own (custom_loss.h).
+  void loss(const CustomLoss& loss, const LossBatch& batch, LossReport* report);
   /// A penalty on what separates groups of rows, or an objective over their losses (fairness.h), with its gradient.
   /// `report` is device memory: value, weight_sum, count, bad labels and weights, nonfinite and rejected.
   void penalty(const AnyPenalty& penalty, const GroupBatch& batch, LossReport* report);
@@ -172,6 +176,7 @@ class Backend {
 
  protected:
   virtual void run_loss(const AnyLoss& loss, const LossBatch& batch, LossReport* report) = 0;
+  virtual void run_custom_loss(const CustomLoss& loss, const LossBatch& batch, LossReport* report) = 0;
   virtual void run_penalty(const AnyPenalty& penalty, const GroupBatch& batch, LossReport* report) = 0;
   virtual void run_group_sums(const GroupMeasure& measure, const GroupBatch& batch, GroupSums* sums,
                               LossReport* report) = 0;

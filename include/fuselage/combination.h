@@ -4,8 +4,10 @@
 
 #include <cstddef>
 #include <span>
+#include <variant>
 
 #include "fuselage/backend.h"
+#include "fuselage/custom_loss.h"
 #include "fuselage/memory.h"
 #include "fuselage/term_pass.h"
 
@@ -15,7 +17,7 @@ namespace fuselage {
 /// and Reduction::none has no place. Terms may share a gradient: it becomes the sum of theirs, each rounded to the
 /// prediction's type before it is added, in the order of the terms.
 struct LossTerm {
-  AnyLoss loss;
+  std::variant<AnyLoss, CustomLoss> loss;
   LossBatch batch;
   double weight = 1;  ///< finite, >= 0
 };

@@ -7,6 +7,7 @@
 #include "fuselage/combination.h"
 #include "fuselage/compat.h"
 #include "fuselage/core/rng.h"
+#include "fuselage/custom_loss.h"
 #include "fuselage/data.h"
 #include "fuselage/history.h"
 #include "fuselage/nn.h"

@@ -57,6 +57,9 @@ class WrappedBackend : public Backend {
     inner_->loss(loss, batch, report);
     if (after_loss) after_loss(batch, *report);
   }
+  void run_custom_loss(const CustomLoss& loss, const LossBatch& batch, LossReport* report) override {
+    inner_->loss(loss, batch, report);
+  }
   void run_penalty(const AnyPenalty& penalty, const GroupBatch& batch, LossReport* report) override {
     inner_->penalty(penalty, batch, report);
   }

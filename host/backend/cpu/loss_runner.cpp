@@ -91,6 +91,11 @@ LossReport LossRunner::run(const AnyLoss& any, const LossBatch& batch) {
       any);
 }
 
+LossReport LossRunner::run(const void* loss, const TileFns& tiles, const LossTraits& traits, const LossBatch& batch) {
+  if (batch.prediction.size() == 0) return {};
+  return run_pointwise(loss, tiles, traits, batch);
+}
+
 Counts LossRunner::run_chunks(PointwiseFn fn, const PointwisePass& pass) {
   counts_.assign(static_cast<std::size_t>(threads_), {});
   parallel_blocks(threads_, chunks_of(pass.batch->prediction.size()), kChunksPerTask,

@@ -16,6 +16,8 @@ class LossRunner {
 
   /// The batch is checked already.
   LossReport run(const AnyLoss& loss, const LossBatch& batch);
+  /// The same for a loss that `tiles` knows, which `loss` points to.
+  LossReport run(const void* loss, const TileFns& tiles, const LossTraits& traits, const LossBatch& batch);
 
  private:
   LossReport run_pointwise(const void* loss, const TileFns& tiles, const LossTraits& traits, const LossBatch& batch);

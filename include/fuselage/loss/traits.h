@@ -4,6 +4,8 @@
 #include "fuselage/loss/concepts.h"
 #include "fuselage/loss/row.h"
 
+struct CUstream_st;
+
 namespace fuselage {
 
 struct LossTraits {
@@ -62,5 +64,19 @@ constexpr LossTraits traits_of(const L& l) {
   if constexpr (requires { l.prediction_domain(); }) traits.prediction_domain = l.prediction_domain();
   return traits;
 }
+
+namespace kernels {
+struct PointwiseArgs;
+}
+
+/// Queues the kernel of the loss that `loss` points to.
+using OwnLaunch = void (*)(const void* loss, const kernels::PointwiseArgs&, CUstream_st*);
+
+/// An elementwise loss that is not of the list, for backends; see custom_loss.h.
+struct OwnLossView {
+  const void* loss;
+  LossTraits traits;
+  OwnLaunch launch;  ///< null: it has no kernel
+};
 
 }  // namespace fuselage
