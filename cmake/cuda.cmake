@@ -2,7 +2,7 @@
 # Sets FUSELAGE_WITH_CUDA and CMAKE_CUDA_ARCHITECTURES.
 set(FUSELAGE_WITH_CUDA FALSE)
 set(cuda_oldest 12.4)
-set(FUSELAGE_NVCC_FLAGS -std=c++20 -fmad=false --expt-relaxed-constexpr -Xcompiler=-ffp-contract=off)
+set(FUSELAGE_NVCC_FLAGS -std=c++20 ${FUSELAGE_NVCC_INTERFACE_FLAGS})
 set(cuda_install "install the CUDA toolkit ${cuda_oldest} or later (NVIDIA's package cuda-toolkit) and set CUDACXX to its nvcc")
 
 # fuselage_no_cuda(<what was found>): the CPU alone from here on; an error where CUDA was demanded.
@@ -11,6 +11,14 @@ function(fuselage_no_cuda found)
     message(FATAL_ERROR "CUDA: ${found}; to build the CUDA backend ${cuda_install}")
   endif()
   message(STATUS "CUDA: ${found}; the CPU backend alone is built; to have both ${cuda_install}")
+endfunction()
+
+# fuselage_cuda_standard(<target>): takes away the C++ settings, from which CMake 3.25.1 would derive a standard that
+# comes after the flag (see kernels/CMakeLists.txt).
+function(fuselage_cuda_standard target)
+  foreach(property IN ITEMS CXX_STANDARD CXX_STANDARD_REQUIRED CXX_EXTENSIONS)
+    set_property(TARGET ${target} PROPERTY ${property})
+  endforeach()
 endfunction()
 
 # The architectures of this machine's GPUs, such as "90-real"; empty where none answers.

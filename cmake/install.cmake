@@ -7,6 +7,11 @@ include(CMakePackageConfigHelpers)
 set(config_dir "${CMAKE_INSTALL_LIBDIR}/cmake/fuselage")
 
 install(DIRECTORY include/fuselage DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" FILES_MATCHING PATTERN "*.h")
+if(FUSELAGE_WITH_CUDA)
+  # For losses of one's own that nvcc compiles; no API.
+  install(DIRECTORY kernels DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/fuselage/cuda"
+          FILES_MATCHING PATTERN "*.cuh" PATTERN "kernels.h")
+endif()
 install(TARGETS fuselage fuselage_core EXPORT fuselage-targets)
 install(EXPORT fuselage-targets NAMESPACE fuselage:: DESTINATION "${config_dir}")
 if(TARGET fuselage_cli)

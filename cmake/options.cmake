@@ -38,13 +38,20 @@ else()
 endif()
 
 # What users may include. Contraction to fma is spelled out in core/, never left to the compiler: part of the promise
-# that every backend gives the same bits, so users of the headers get that flag as well.
+# that every backend gives the same bits, so users of the headers get that flag as well. What nvcc compiles (losses of
+# one's own) sees the kernels' headers beside.
 add_library(fuselage_core INTERFACE)
 add_library(fuselage::headers ALIAS fuselage_core)
 set_target_properties(fuselage_core PROPERTIES EXPORT_NAME headers)
 target_include_directories(fuselage_core INTERFACE "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>"
                                                    "$<INSTALL_INTERFACE:include>")
-target_compile_options(fuselage_core INTERFACE "$<$<COMPILE_LANG_AND_ID:CXX,GNU,Clang,AppleClang>:-ffp-contract=off>")
+set(FUSELAGE_NVCC_INTERFACE_FLAGS -fmad=false --expt-relaxed-constexpr -Xcompiler=-ffp-contract=off)
+target_include_directories(fuselage_core INTERFACE
+  "$<BUILD_INTERFACE:$<$<COMPILE_LANGUAGE:CUDA>:${PROJECT_SOURCE_DIR}>>"
+  "$<INSTALL_INTERFACE:$<$<COMPILE_LANGUAGE:CUDA>:$<INSTALL_PREFIX>/include/fuselage/cuda>>")
+target_compile_options(fuselage_core INTERFACE
+  "$<$<COMPILE_LANG_AND_ID:CXX,GNU,Clang,AppleClang>:-ffp-contract=off>"
+  "$<$<COMPILE_LANGUAGE:CUDA>:${FUSELAGE_NVCC_INTERFACE_FLAGS}>")
 
 # What our own host files get on top.
 add_library(fuselage_flags INTERFACE)

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Installs the build to a fresh prefix, builds a C++-only project outside the tree against it, and runs it.
-# usage: check.sh BUILD_DIR CONSUMER_SOURCE_DIR WORK_DIR CXX
+# usage: check.sh BUILD_DIR CONSUMER_SOURCE_DIR WORK_DIR CXX [NVCC]
 set -eu
-build=$1 source=$2 work=$3 cxx=$4
+build=$1 source=$2 work=$3 cxx=$4 nvcc=${5:-}
 rm -rf "$work"
 mkdir -p "$work"
 cmake --install "$build" --prefix "$work/prefix" > "$work/install.log"
@@ -17,6 +17,7 @@ fi
 # CUDACXX: a consumer must not need a CUDA compiler, so one that fails is in its way.
 CUDACXX=/bin/false cmake -S "$source" -B "$work/build" -G Ninja -DCMAKE_BUILD_TYPE=Release \
   -DCMAKE_CXX_COMPILER="$cxx" -DCMAKE_PREFIX_PATH="$work/prefix" -DCMAKE_CXX_FLAGS="-Wall -Wextra -Werror" \
+  -DEXAMPLES="$source/../../examples" \
   > "$work/configure.log" 2>&1 || { cat "$work/configure.log" >&2; exit 1; }
 cmake --build "$work/build" > "$work/build.log" 2>&1 || { cat "$work/build.log" >&2; exit 1; }
 if ninja -C "$work/build" -t deps | grep -E '/(cuda|cccl|nvcc)[^/]*/|cuda_runtime'; then
@@ -24,4 +25,13 @@ if ninja -C "$work/build" -t deps | grep -E '/(cuda|cccl|nvcc)[^/]*/|cuda_runtim
   exit 1
 fi
 "$work/build/consumer" "$work/array.npy"
+"$work/build/custom_loss"
 test ! -x "$work/prefix/bin/fuselage" || "$work/prefix/bin/fuselage" --help > "$work/help.txt"
+
+# With nvcc: the installed kernels' headers are all that a loss of one's own needs, and the package brings the flags.
+test -n "$nvcc" || exit 0
+CUDACXX="$nvcc" cmake -S "$source/cuda" -B "$work/cuda" -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER="$cxx" \
+  -DCMAKE_PREFIX_PATH="$work/prefix" -DCMAKE_CUDA_ARCHITECTURES=80-real -DEXAMPLES="$source/../../examples" \
+  > "$work/cuda.log" 2>&1 || { cat "$work/cuda.log" >&2; exit 1; }
+cmake --build "$work/cuda" >> "$work/cuda.log" 2>&1 || { cat "$work/cuda.log" >&2; exit 1; }
+"$work/cuda/custom_loss"
