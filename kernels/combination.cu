@@ -29,7 +29,7 @@ __global__ void __launch_bounds__(kAddThreads)
                std::int64_t cols, LossReport* report) {
   for (std::int64_t i = thread_of_grid(); i < size; i += threads_of_grid()) {
     const std::int64_t r = i / cols, c = i % cols;
-    T& to = static_cast<T*>(sum.data)[r * sum.row_stride + c * sum.col_stride];
+    T& to = static_cast<T*>(sum.data)[row_offset(sum, r) + c * sum.col_stride];
     const float a = to_float(to),
                 b = to_float(static_cast<const T*>(from.data)[r * from.row_stride + c * from.col_stride]);
     const float s = a + b, limit = finite_limit<T>();

@@ -111,6 +111,42 @@ TEST_F(Combination, RefusesWhatMakesNoSense) {
   expect_error(Errc::bad_argument, {"overwrites"}, [&] { sum.run(std::vector{in_place, after}, &total); });
 }
 
+TEST_F(Combination, ARefusedTermLeavesTheOthersUntouched) {
+  CombinedLoss sum(*backend_, 2);
+  std::vector<float> gradient(2, 7);
+  LossReport total;
+  total.value = 7;
+  LossTerm good{loss::Mse{}, a_.batch(), 1}, bad{loss::Mse{}, b_.batch(), 1};
+  good.batch.gradient = View(gradient.data(), 2);
+  bad.batch.target = {};
+  expect_error(Errc::bad_argument, {"term 1 (mse)", "target is missing"}, [&] {
+    sum.run(std::vector{good, bad}, &total);
+  });
+  bad = {loss::Huber{.delta = -1}, b_.batch(), 1};
+  expect_error(Errc::bad_argument, {"term 1 (huber)", "delta"}, [&] { sum.run(std::vector{good, bad}, &total); });
+  EXPECT_EQ(gradient, std::vector<float>(2, 7));
+  EXPECT_EQ(total.value, 7);
+}
+
+/// Images [1, classes, pixels]: rows of logits in one block, whose gradient two terms share.
+TEST_F(Combination, TermsShareAGradientWithTheClassAxisFirst) {
+  constexpr std::int64_t kClasses = 3, kPixels = 4, kImages = 2;
+  const std::vector<float> x{1, 2, 3, 4, -1, 0, 1, 2, 0, 1, 0, 1, 2, 2, 2, 2, 1, 0, 1, 0, 3, 1, 3, 1};
+  const std::vector<std::int64_t> labels{0, 1, 2, 0, 1, 2, 0, 1};
+  std::vector<float> alone(x.size()), shared(x.size());
+  const auto term = [&](std::vector<float>& gradient, float weight) {
+    LossBatch b;
+    b.prediction = channels_first(x.data(), kImages, kClasses, kPixels);
+    b.target = {labels.data(), kImages * kPixels};
+    b.gradient = channels_first(gradient.data(), kImages, kClasses, kPixels);
+    return LossTerm{loss::SoftmaxCrossEntropy{}, b, weight};
+  };
+  LossReport total;
+  CombinedLoss(*backend_, 1).run(std::vector{term(alone, 1)}, &total);
+  CombinedLoss(*backend_, 2).run(std::vector{term(shared, 0.5f), term(shared, 0.5f)}, &total);
+  EXPECT_EQ(shared, alone);
+}
+
 TEST_F(Combination, PenaltiesOfParameters) {
   std::vector<float> p{1, -2, 0, 3}, g(4), v(4);
   Parameter parameter{"p", p.data(), g.data(), {v.data()}, 4};

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "host/backend/loss_checks.h"
+
 namespace fuselage {
 
 namespace {
@@ -24,6 +26,40 @@ void check_term(const LossTerm& term, std::size_t i) {
   if (term.batch.upstream) refuse(Errc::bad_argument, "upstream belongs to the sum, which has none");
   if (term.batch.scale != 1) refuse(Errc::bad_argument, "scale belongs to the sum: give it to run()");
   if (term.batch.reduction == Reduction::none) refuse(Errc::bad_argument, "reduction none leaves no value to be added");
+  try {
+    if (const auto* const listed = std::get_if<AnyLoss>(&term.loss)) {
+      Losses::check(*listed);
+      check_loss(traits_of(*listed), Losses::name_of(*listed), term.batch);
+    } else {
+      const auto& own = std::get<CustomLoss>(term.loss);
+      check_loss(own.traits(), own.name(), term.batch);
+    }
+  } catch (const Error& error) {
+    refuse(error.code(), error.what());
+  }
+}
+
+/// The first term whose gradient begins where that of term i does; i where none is before it.
+std::size_t first_with_gradient(std::span<const LossTerm> terms, std::size_t i) {
+  const View& g = terms[i].batch.gradient;
+  std::size_t first = 0;
+  while (first < i && !(g && terms[first].batch.gradient.data == g.data)) ++first;
+  return first;
+}
+
+bool same_layout(const View& a, const View& b) {
+  return a.rows == b.rows && a.cols == b.cols && a.dtype == b.dtype && a.row_stride == b.row_stride &&
+         a.col_stride == b.col_stride && a.block == b.block && a.block_stride == b.block_stride;
+}
+
+/// Term i adds its gradient to that of term `first`.
+void check_shared(std::span<const LossTerm> terms, std::size_t first, std::size_t i) {
+  const View &own = terms[i].batch.gradient, &other = terms[first].batch.gradient;
+  if (!same_layout(own, other))
+    throw Error(Errc::bad_shape, fmt::format("terms {} and {} share a gradient in different shapes", first, i));
+  if (terms[first].batch.prediction.data == own.data)
+    throw Error(Errc::bad_argument,
+                fmt::format("term {} needs the prediction, which term {} overwrites with its gradient", i, first));
 }
 
 }  // namespace
@@ -50,16 +86,15 @@ void CombinedLoss::run(std::span<const LossTerm> terms, LossReport* total, float
   for (std::size_t i = 0; i < count_; ++i) {
     check_term(terms[i], i);
     weights.weight[i] = terms[i].weight;
+    const std::size_t first = first_with_gradient(terms, i);
+    if (first == i) continue;
+    check_shared(terms, first, i);
     const View& g = terms[i].batch.gradient;
-    const bool shared = std::any_of(terms.begin(), terms.begin() + static_cast<std::ptrdiff_t>(i),
-                                    [&](const LossTerm& t) { return g && t.batch.gradient.data == g.data; });
-    if (shared) shared_bytes = std::max(shared_bytes, static_cast<std::size_t>(g.size()) * size_of(g.dtype));
+    shared_bytes = std::max(shared_bytes, static_cast<std::size_t>(g.size()) * size_of(g.dtype));
   }
   if (shared_bytes > shared_gradient_.bytes()) shared_gradient_ = Buffer(*backend_, shared_bytes);
 
-  const auto run_term = [&](const LossTerm& term, const LossBatch& batch, LossReport* report) {
-    std::visit([&](const auto& loss) { backend_->loss(loss, batch, report); }, term.loss);
-  };
+  // Nothing has been queued so far, and nothing is refused from here on.
   auto* const reports = reports_.as<LossReport>();
   float* const factors = factors_.as<float>();
   backend_->weigh_terms(weights, log_variances, factors);
@@ -68,25 +103,10 @@ void CombinedLoss::run(std::span<const LossTerm> terms, LossReport* total, float
     batch.upstream = ConstView(factors + i, 1);
     batch.scale = scale;
     const View target = batch.gradient;
-    const auto* const first = terms.data();
-    const auto* const earlier = std::find_if(
-        first, first + i, [&](const LossTerm& t) { return target && t.batch.gradient.data == target.data; });
-    if (earlier == first + i) {
-      run_term(terms[i], batch, reports + i);
-      continue;
-    }
-    const View& other = earlier->batch.gradient;
-    if (other.rows != target.rows || other.cols != target.cols || other.dtype != target.dtype ||
-        other.row_stride != target.row_stride || other.col_stride != target.col_stride)
-      throw Error(Errc::bad_shape,
-                  fmt::format("terms {} and {} share a gradient in different shapes", earlier - first, i));
-    if (earlier->batch.prediction.data == target.data)
-      throw Error(
-          Errc::bad_argument,
-          fmt::format("term {} needs the prediction, which term {} overwrites with its gradient", i, earlier - first));
-    batch.gradient = View(shared_gradient_.data(), target.dtype, target.rows, target.cols, target.cols);
-    run_term(terms[i], batch, reports + i);
-    backend_->add(target, batch.gradient, reports + i);
+    const bool shared = first_with_gradient(terms, i) < i;
+    if (shared) batch.gradient = View(shared_gradient_.data(), target.dtype, target.rows, target.cols, target.cols);
+    std::visit([&](const auto& loss) { backend_->loss(loss, batch, reports + i); }, terms[i].loss);
+    if (shared) backend_->add(target, batch.gradient, reports + i);
   }
   backend_->add_terms(weights, reports, log_variances, log_variance_gradient, scale, total);
 }

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <tuple>
 #include <vector>
 
 #include "fuselage/core/rng.h"
@@ -91,6 +92,31 @@ TEST_F(DeviceCombination, SumsOfLossesHaveTheBitsOfTheCpu) {
         EXPECT_EQ(run<bf16>(*device_, rows, cols, learned, bad), run<bf16>(*cpu_, rows, cols, learned, bad));
         EXPECT_EQ(run<f16>(*device_, rows, cols, learned, bad), run<f16>(*cpu_, rows, cols, learned, bad));
       }
+}
+
+/// Two terms that share a gradient whose rows stand in blocks.
+Outcome run_channels_first(Backend& backend, std::int64_t outer, std::int64_t classes, std::int64_t inner) {
+  std::vector<float> x;
+  std::vector<std::int32_t> labels;
+  for (std::int64_t i = 0; i < outer * classes * inner; ++i) x.push_back(number(4, i));
+  for (std::int64_t r = 0; r < outer * inner; ++r) labels.push_back(static_cast<std::int32_t>(r % classes));
+  const Buffer dx = upload(backend, x), dl = upload(backend, labels), g(backend, dx.bytes()),
+               report(backend, sizeof(LossReport));
+  LossBatch b;
+  b.prediction = channels_first(static_cast<const float*>(dx.as<float>()), outer, classes, inner);
+  b.target = ConstView(dl.as<std::int32_t>(), outer * inner);
+  b.gradient = channels_first(g.as<float>(), outer, classes, inner);
+  const std::vector<LossTerm> terms{{loss::SoftmaxCrossEntropy{}, b, 0.5}, {loss::MultiMargin{}, b, 2}};
+  CombinedLoss(backend, terms.size()).run(terms, report.as<LossReport>(), 8);
+  Outcome out;
+  out.total = download<LossReport>(backend, report)[0];
+  out.first = download<std::uint8_t>(backend, g);
+  return out;
+}
+
+TEST_F(DeviceCombination, SharedGradientsWithTheClassAxisFirst) {
+  for (const auto& [outer, classes, inner] : {std::tuple{1, 3, 5}, {3, 10, 7}, {2, 40, 9}})
+    EXPECT_EQ(run_channels_first(*device_, outer, classes, inner), run_channels_first(*cpu_, outer, classes, inner));
 }
 
 ParameterNorms norms_on(Backend& backend) {
