@@ -75,6 +75,28 @@ std::string difference(const Outcome& a, const std::string& a_name, const Outcom
   return {};
 }
 
+void add_report(const LossReport& r, Outcome& outcome) {
+  const auto add = [&](const char* name, auto value) { outcome.parts.push_back(Part::number(name, value)); };
+  add("report.value", r.value);
+  add("report.value_sum", r.value_sum);
+  add("report.weight_sum", r.weight_sum);
+  add("report.count", r.count);
+  add("report.bad_labels", r.bad_labels);
+  add("report.first_bad_row", r.first_bad_row);
+  add("report.first_bad_label", r.first_bad_label);
+  add("report.bad_weights", r.bad_weights);
+  add("report.first_bad_weight_row", r.first_bad_weight_row);
+  add("report.nonfinite", r.nonfinite);
+  add("report.correct", r.correct);
+  add("report.top_k_correct", r.top_k_correct);
+  add("report.abs_error_sum", r.abs_error_sum);
+  add("report.squared_error_sum", r.squared_error_sum);
+  add("report.target_shift", r.target_shift);
+  add("report.target_sum", r.target_sum);
+  add("report.target_squared_sum", r.target_squared_sum);
+  add("report.rejected", std::int64_t{r.rejected});
+}
+
 std::vector<Group> all_groups(Size size) {
   std::vector<Group> groups = loss_groups(size);
   for (auto* more : {&optimizer_groups, &layer_groups, &episode_groups, &penalty_groups})

@@ -44,6 +44,9 @@ struct Outcome {
   std::uint64_t hash() const;
 };
 
+/// Adds every number of a report, as "report.value" and so on.
+void add_report(const LossReport& report, Outcome& outcome);
+
 /// What differs first: "gradient[3, 7] is 0.5 (0x3f000000) on cpu, 0.25 (0x3e800000) on cuda; 12 elements differ";
 /// empty: nothing.
 std::string difference(const Outcome& a, const std::string& a_name, const Outcome& b, const std::string& b_name);

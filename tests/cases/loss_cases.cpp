@@ -4,28 +4,6 @@
 namespace fuselage::cases {
 namespace {
 
-void add_report(const LossReport& r, Outcome& outcome) {
-  const auto add = [&](const char* name, auto value) { outcome.parts.push_back(Part::number(name, value)); };
-  add("report.value", r.value);
-  add("report.value_sum", r.value_sum);
-  add("report.weight_sum", r.weight_sum);
-  add("report.count", r.count);
-  add("report.bad_labels", r.bad_labels);
-  add("report.first_bad_row", r.first_bad_row);
-  add("report.first_bad_label", r.first_bad_label);
-  add("report.bad_weights", r.bad_weights);
-  add("report.first_bad_weight_row", r.first_bad_weight_row);
-  add("report.nonfinite", r.nonfinite);
-  add("report.correct", r.correct);
-  add("report.top_k_correct", r.top_k_correct);
-  add("report.abs_error_sum", r.abs_error_sum);
-  add("report.squared_error_sum", r.squared_error_sum);
-  add("report.target_shift", r.target_shift);
-  add("report.target_sum", r.target_sum);
-  add("report.target_squared_sum", r.target_squared_sum);
-  add("report.rejected", std::int64_t{r.rejected});
-}
-
 /// The report, what was written, and the inputs, which must be as they were.
 Outcome run_loss(Backend& backend, const LossInputs& in) {
   const Placed prediction(backend, in.prediction), second(backend, in.second), third(backend, in.third),

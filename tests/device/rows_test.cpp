@@ -169,23 +169,6 @@ RowCase make_case(const Draw& draw, std::int64_t rows, std::int64_t cols) {
   return one;
 }
 
-void add_report(const LossReport& r, Outcome& outcome) {
-  const auto add = [&](const char* name, auto value) { outcome.parts.push_back(Part::number(name, value)); };
-  add("report.value", r.value);
-  add("report.value_sum", r.value_sum);
-  add("report.weight_sum", r.weight_sum);
-  add("report.count", r.count);
-  add("report.bad_labels", r.bad_labels);
-  add("report.first_bad_row", r.first_bad_row);
-  add("report.first_bad_label", r.first_bad_label);
-  add("report.bad_weights", r.bad_weights);
-  add("report.first_bad_weight_row", r.first_bad_weight_row);
-  add("report.nonfinite", r.nonfinite);
-  add("report.correct", r.correct);
-  add("report.top_k_correct", r.top_k_correct);
-  add("report.rejected", std::int64_t{r.rejected});
-}
-
 /// The same packed memory as [outer, classes, inner].
 template <class AnyView>
 void lie_across(AnyView& view, std::int64_t inner) {
