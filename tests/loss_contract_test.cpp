@@ -317,7 +317,7 @@ TEST_F(LossContract, ViewsThatCannotBeAreRefused) {
   b.gradient = {g.data(), DType::f32, 5, 0, 0};
   EXPECT_EQ(message_of([&] { run("mse", b); }), "no error") << "rows without columns are empty, not wrong";
   EXPECT_EQ(message_of([&] { run("softmax_cross_entropy", b); }),
-            "bad_shape: prediction has the shape [5, 0]: a row of logits has a class at least");
+            "bad_shape: prediction has the shape [5, 0]: a row has an element at least");
   b.gradient = {};
   b.prediction = b.target = {x.data(), 4, 3};
   b.values = {g.data(), DType::f32, 4, 3, 0};

@@ -49,6 +49,17 @@ struct Refusal {
 const std::vector<Refusal>& refusals() {
   static const std::vector<Refusal> list{
       {"NoPrediction", "mse", [](auto& b, auto&) { b.prediction.data = nullptr; }, "prediction is missing"},
+      {"ATypeThatNoPredictionHas", "gaussian_nll", [](auto& b, auto&) { b.prediction.dtype = DType::f64; },
+       "bad_dtype: mean is fp64, expected fp32, bf16 or fp16"},
+      {"ARowOfNothing", "cosine_similarity", [](auto& b, auto&) { b.prediction.cols = 0; },
+       "bad_shape: prediction has the shape [4, 0]: a row has an element at least"},
+      {"AGradientOverItself", "mse", [](auto& b, auto&) { b.gradient.row_stride = 1; },
+       "bad_shape: gradient has the strides 1 and 1: elements would overwrite each other"},
+      {"AnAddressBetweenElements", "mse",
+       [](auto& b, auto& a) {
+         b.target = {reinterpret_cast<const std::byte*>(a.target.data()) + 2, DType::f32, 4, 2, 2};
+       },
+       "bad_argument: target begins at no multiple of the 4 bytes of fp32"},
       {"NoTarget", "mse", [](auto& b, auto&) { b.target = {}; }, "bad_argument: target is missing"},
       {"ATargetThatIsNotTaken", "triplet",
        [](auto& b, auto& a) {

@@ -29,13 +29,6 @@ struct Checked {
   }
 };
 
-/// A view of a batch as messages call it.
-struct Named {
-  ConstView view;
-  std::string name;
-  bool plural = false;
-};
-
 /// Either one value for each output, or one for each row.
 void require_outputs(const Checked& c, const ConstView& v, std::string_view name) {
   const ConstView& y = c.prediction();
@@ -44,37 +37,6 @@ void require_outputs(const Checked& c, const ConstView& v, std::string_view name
   if (!rows && !elements)
     throw Error(Errc::bad_shape, fmt::format("{} has the shape {}, which does not fit the prediction's {}", name,
                                              shape_text(v), shape_text(y)));
-}
-
-std::vector<Named> inputs_of(const Checked& c) {
-  const LossBatch& b = c.batch;
-  const Inputs& in = c.traits.inputs;
-  const auto named = [](std::string_view name, std::string_view otherwise) {
-    return std::string(name.empty() ? otherwise : name);
-  };
-  return {{b.prediction, std::string(in.prediction)},
-          {b.second, named(in.second, "second")},
-          {b.third, named(in.third, "third")},
-          {b.target, "target"},
-          {b.weight, "weight"},
-          {b.mask, "mask"},
-          {b.lengths, "lengths", true},
-          {b.class_weight, "class_weight"},
-          {b.upstream, "upstream"}};
-}
-
-std::vector<Named> outputs_of(const Checked& c) {
-  const LossBatch& b = c.batch;
-  const Inputs& in = c.traits.inputs;
-  const auto gradient = [](std::string_view input, std::string_view field) {
-    return input.empty() ? std::string(field) : fmt::format("{} ({})", field, input);
-  };
-  return {{ConstView(b.gradient), "gradient"},
-          {ConstView(b.second_gradient), gradient(in.second, "second_gradient")},
-          {ConstView(b.third_gradient), gradient(in.third, "third_gradient")},
-          {ConstView(b.values), "values", true},
-          {ConstView(b.metrics.confusion), "metrics.confusion"},
-          {ConstView(b.metrics.calibration), "metrics.calibration"}};
 }
 
 // ---- what the loss takes --------------------------------------------------------------------------------------------
@@ -255,36 +217,67 @@ void check_blocks(const Checked& c) {
 /// Nothing that is written may be memory that something else is written to or read from; but a gradient may be its own
 /// input's memory, element for element.
 void check_memory(const Checked& c) {
-  const std::vector<Named> inputs = inputs_of(c), outputs = outputs_of(c);
+  const std::vector<BatchView> inputs = inputs_of(c.traits, c.batch), outputs = outputs_of(c.traits, c.batch);
   for (std::size_t o = 0; o < outputs.size(); ++o) {
-    const Named& out = outputs[o];
+    const BatchView& out = outputs[o];
     if (!out.view) continue;
     const std::string does = out.name + (out.plural ? " overlap " : " overlaps ");
     for (std::size_t i = 0; i < inputs.size(); ++i) {
-      if (!inputs[i].view || !overlap(out.view, inputs[i].view)) continue;
+      if (!inputs[i].view || !meet(out.view, inputs[i].view)) continue;
       if (o != i || o > 2) throw Error(Errc::bad_argument, does + "the " + inputs[i].name);
       if (!same_places(out.view, inputs[i].view))
         throw Error(Errc::bad_argument,
                     does + "the " + inputs[i].name + " in part; it may be the same memory, or another");
     }
     for (std::size_t other = 0; other < o; ++other)
-      if (outputs[other].view && overlap(out.view, outputs[other].view))
+      if (outputs[other].view && meet(out.view, outputs[other].view))
         throw Error(Errc::bad_argument, does + "the " + outputs[other].name);
   }
 }
 
 }  // namespace
 
+std::vector<BatchView> inputs_of(const LossTraits& traits, const LossBatch& b) {
+  const Inputs& in = traits.inputs;
+  const auto named = [](std::string_view name, std::string_view otherwise) {
+    return std::string(name.empty() ? otherwise : name);
+  };
+  return {{b.prediction, std::string(in.prediction)},
+          {b.second, named(in.second, "second")},
+          {b.third, named(in.third, "third")},
+          {b.target, "target"},
+          {b.weight, "weight"},
+          {b.mask, "mask"},
+          {b.lengths, "lengths", true},
+          {b.class_weight, "class_weight"},
+          {b.upstream, "upstream"}};
+}
+
+std::vector<BatchView> outputs_of(const LossTraits& traits, const LossBatch& b) {
+  const Inputs& in = traits.inputs;
+  const auto gradient = [](std::string_view input, std::string_view field) {
+    return input.empty() ? std::string(field) : fmt::format("{} ({})", field, input);
+  };
+  return {{ConstView(b.gradient), "gradient"},
+          {ConstView(b.second_gradient), gradient(in.second, "second_gradient")},
+          {ConstView(b.third_gradient), gradient(in.third, "third_gradient")},
+          {ConstView(b.values), "values", true},
+          {ConstView(b.metrics.confusion), "metrics.confusion"},
+          {ConstView(b.metrics.calibration), "metrics.calibration"}};
+}
+
 void check_loss(const LossTraits& traits, std::string_view name, const LossBatch& b) {
   const Checked c{b, traits, name};
   const ConstView& y = b.prediction;
   if (!y && !c.empty()) throw Error(Errc::bad_argument, fmt::format("{} is missing", c.traits.inputs.prediction));
-  dispatch(y.dtype, []<class T>() {});
-  for (const Named& input : inputs_of(c)) check_strides(input.view, input.name);
-  for (const Named& output : outputs_of(c)) check_strides(output.view, output.name);
+  if (!is_real(y.dtype) || y.dtype == DType::f64)
+    throw Error(Errc::bad_dtype,
+                fmt::format("{} is {}, expected fp32, bf16 or fp16", c.traits.inputs.prediction, name_of(y.dtype)));
+  for (const BatchView& input : inputs_of(traits, b)) check_strides(input.view, input.name);
+  for (const BatchView& output : outputs_of(traits, b)) check_strides(output.view, output.name);
   if (!c.traits.elementwise && y.rows > 0 && y.cols == 0)
-    throw Error(Errc::bad_shape,
-                fmt::format("prediction has the shape {}: a row of logits has a class at least", shape_text(y)));
+    throw Error(Errc::bad_shape, fmt::format("{} has the shape {}: a row has an element at least",
+                                             c.traits.inputs.prediction, shape_text(y)));
   check_further(c, b.second, "second", c.traits.inputs.second);
   check_further(c, b.third, "third", c.traits.inputs.third);
   check_target(c);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <numeric>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -40,6 +41,9 @@ inline std::pair<std::uintptr_t, std::uintptr_t> extent(const ConstView& v) {
 }
 
 inline void check_strides(const ConstView& v, std::string_view name) {
+  if (reinterpret_cast<std::uintptr_t>(v.data) % size_of(v.dtype) != 0)
+    throw Error(Errc::bad_argument, fmt::format("{} begins at no multiple of the {} bytes of {}", name,
+                                                size_of(v.dtype), name_of(v.dtype)));
   if (v.rows < 0 || v.cols < 0) throw Error(Errc::bad_shape, fmt::format("{} has a negative size", name));
   if (v.block < 0) throw Error(Errc::bad_shape, fmt::format("{} has blocks of {} rows", name, v.block));
   if (v.row_stride < 0 || v.col_stride < 0 || v.block_stride < 0)
@@ -52,12 +56,28 @@ inline void check_strides(const ConstView& v, std::string_view name) {
     throw Error(Errc::bad_shape, fmt::format("{} has too many elements: {}", name, shape_text(v)));
 }
 
-/// Elements that are written must each have a place.
+/// Whether of `n` steps of `stride` and `m` of `other` two lead to the same place: n' stride = m' other.
+inline bool steps_meet(std::int64_t n, std::int64_t stride, std::int64_t m, std::int64_t other) {
+  if (stride == 0 || other == 0) return (stride == 0 && n > 1) || (other == 0 && m > 1);
+  const std::int64_t common = std::gcd(stride, other);
+  return other / common < n && stride / common < m;
+}
+
+inline std::string stride_text(const ConstView& v) {
+  const bool zero = (v.rows > 1 && v.row_stride == 0) || (v.cols > 1 && v.col_stride == 0);
+  if (zero || (v.block > 0 && v.block_stride == 0)) return "a stride of 0";
+  const std::string text = fmt::format("the strides {} and {}", v.row_stride, v.col_stride);
+  return v.block == 0 ? text : fmt::format("{}, and {} from block to block", text, v.block_stride);
+}
+
+/// Elements that are written must each have a place. Of rows in blocks, two strides at a time are looked at.
 inline void require_places(const ConstView& v, std::string_view name) {
-  const bool blocks = v.block > 0 && v.rows > v.block;
-  if (v.size() > 0 && ((v.cols > 1 && v.col_stride == 0) || (v.rows > 1 && v.block != 1 && v.row_stride == 0) ||
-                       (blocks && v.block_stride == 0)))
-    throw Error(Errc::bad_shape, fmt::format("{} has a stride of 0: elements would overwrite each other", name));
+  if (v.size() == 0) return;
+  const std::int64_t rows = v.block == 0 ? v.rows : std::min(v.rows, v.block);
+  const std::int64_t blocks = v.block == 0 ? 1 : ceil_div(v.rows, v.block);
+  if (steps_meet(rows, v.row_stride, v.cols, v.col_stride) || steps_meet(blocks, v.block_stride, rows, v.row_stride) ||
+      steps_meet(blocks, v.block_stride, v.cols, v.col_stride))
+    throw Error(Errc::bad_shape, fmt::format("{} has {}: elements would overwrite each other", name, stride_text(v)));
 }
 
 /// Whether two views span a byte in common.
@@ -66,6 +86,23 @@ inline bool overlap(const ConstView& a, const ConstView& b) {
   const auto [b0, b1] = extent(b);
   return a0 < b1 && b0 < a1;
 }
+
+/// Whether two views are columns beside each other of one matrix, with rows of the same length in memory.
+inline bool side_by_side(const ConstView& a, const ConstView& b) {
+  const auto bytes = [](const ConstView& v, std::int64_t elements) {
+    return static_cast<std::uintptr_t>(elements) * size_of(v.dtype);
+  };
+  if (a.block > 0 || b.block > 0 || a.size() == 0 || b.size() == 0) return false;
+  const std::uintptr_t row = bytes(a, a.row_stride), a_width = bytes(a, (a.cols - 1) * a.col_stride + 1),
+                       b_width = bytes(b, (b.cols - 1) * b.col_stride + 1);
+  if (row != bytes(b, b.row_stride) || a_width > row || b_width > row) return false;
+  const auto a0 = reinterpret_cast<std::uintptr_t>(a.data), b0 = reinterpret_cast<std::uintptr_t>(b.data);
+  const std::uintptr_t ahead = b0 >= a0 ? (b0 - a0) % row : (row - (a0 - b0) % row) % row;
+  return ahead >= a_width && ahead + b_width <= row;
+}
+
+/// Whether two views may have an element in common.
+inline bool meet(const ConstView& a, const ConstView& b) { return overlap(a, b) && !side_by_side(a, b); }
 
 /// Whether two views of one shape have the same elements at the same places.
 inline bool same_places(const ConstView& a, const ConstView& b) {
