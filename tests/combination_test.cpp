@@ -94,6 +94,7 @@ TEST_F(Combination, RefusesWhatMakesNoSense) {
   CombinedLoss sum(*backend_, 2);
   const LossTerm a{loss::Mse{}, a_.batch(), 1}, b{loss::Mse{}, b_.batch(), 1};
   expect_error(Errc::bad_argument, {"0 losses"}, [&] { CombinedLoss(*backend_, 0); });
+  expect_error(Errc::bad_argument, {"expected 1 to"}, [&] { CombinedLoss(*backend_, std::size_t{1} << 60); });
   expect_error(Errc::bad_shape, {"1 terms"}, [&] { sum.run(std::vector{a}, &total); });
   LossTerm bad = b;
   bad.weight = -1;
@@ -109,6 +110,57 @@ TEST_F(Combination, RefusesWhatMakesNoSense) {
   LossTerm in_place = b, after = b;
   in_place.batch.gradient = after.batch.gradient = View(b_.y.data(), 3);
   expect_error(Errc::bad_argument, {"overwrites"}, [&] { sum.run(std::vector{in_place, after}, &total); });
+}
+
+TEST_F(Combination, RefusesWhatAnEarlierTermHasWritten) {
+  LossReport total;
+  CombinedLoss sum(*backend_, 2);
+  std::vector<float> memory(8, 7);
+  const auto refuse = [&](std::initializer_list<std::string_view> words, LossTerm a, LossTerm b) {
+    expect_error(Errc::bad_argument, words, [&] { sum.run(std::vector{a, b}, &total); });
+    EXPECT_EQ(memory, std::vector<float>(8, 7)) << "nothing is written";
+  };
+  const LossTerm a{loss::Mse{}, b_.batch(), 1};
+  LossTerm first = a, second = a;
+  first.batch.prediction = second.batch.prediction = ConstView(memory.data(), 3);
+  first.batch.gradient = View(memory.data(), 3);
+  refuse({"term 1 (mse): prediction overlaps the gradient of term 0"}, first, second);
+  first = second = a;
+  first.batch.gradient = View(memory.data(), 3);
+  second.batch.target = ConstView(memory.data(), 3);
+  refuse({"term 1 (mse): target overlaps the gradient of term 0"}, first, second);
+  second = a;
+  second.batch.gradient = View(memory.data() + 2, 3);
+  refuse({"term 1 (mse): gradient overlaps the gradient of term 0"}, first, second);
+  second = {loss::GaussianNll{}, b_.batch(), 1};
+  second.batch.second = ConstView(b_.t.data(), 3);
+  second.batch.second_gradient = View(memory.data(), 3);
+  refuse({"second_gradient (variance) overlaps the gradient of term 0"}, first, second);
+  // The last may take the place of what all others have read.
+  second = a;
+  second.batch.gradient = View(b_.y.data(), 3);
+  sum.run(std::vector{a, second}, &total);
+}
+
+TEST_F(Combination, TermsHaveColumnsOfOneMatrix) {
+  const std::vector<float> y{1, 2, 3, -1, 0, 0.5f}, t{0, 1, 1, 1, 1, 1};
+  std::vector<float> g(6, 7), apart(6, 7);
+  const auto run = [&](float* two, float* one, std::int64_t stride_of_two, std::int64_t stride_of_one) {
+    LossTerm a{loss::Mse{}, {}, 1}, b{loss::Mae{}, {}, 1};
+    a.batch.prediction = {y.data(), DType::f32, 2, 2, 3};
+    a.batch.target = {t.data(), DType::f32, 2, 2, 3};
+    a.batch.gradient = {two, DType::f32, 2, 2, stride_of_two};
+    b.batch.prediction = {y.data() + 2, DType::f32, 2, 1, 3};
+    b.batch.target = {t.data() + 2, DType::f32, 2, 1, 3};
+    b.batch.gradient = {one, DType::f32, 2, 1, stride_of_one};
+    LossReport total;
+    CombinedLoss sum(*backend_, 2);
+    sum.run(std::vector{a, b}, &total);
+  };
+  run(g.data(), g.data() + 2, 3, 3);
+  run(apart.data(), apart.data() + 4, 2, 1);
+  EXPECT_EQ(g, (std::vector<float>{apart[0], apart[1], apart[4], apart[2], apart[3], apart[5]}));
+  expect_error(Errc::bad_argument, {"gradient overlaps"}, [&] { run(g.data(), g.data() + 1, 3, 3); });
 }
 
 TEST_F(Combination, ARefusedTermLeavesTheOthersUntouched) {

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "host/backend/loss_checks.h"
+#include "host/backend/view_checks.h"
 
 namespace fuselage {
 
@@ -39,6 +40,12 @@ void check_term(const LossTerm& term, std::size_t i) {
   }
 }
 
+std::size_t checked_count(std::size_t terms) {
+  if (terms == 0 || terms > static_cast<std::size_t>(kMaxTerms))
+    throw Error(Errc::bad_argument, fmt::format("a sum of {} losses; expected 1 to {}", terms, kMaxTerms));
+  return terms;
+}
+
 /// The first term whose gradient begins where that of term i does; i where none is before it.
 std::size_t first_with_gradient(std::span<const LossTerm> terms, std::size_t i) {
   const View& g = terms[i].batch.gradient;
@@ -50,6 +57,33 @@ std::size_t first_with_gradient(std::span<const LossTerm> terms, std::size_t i) 
 bool same_layout(const View& a, const View& b) {
   return a.rows == b.rows && a.cols == b.cols && a.dtype == b.dtype && a.row_stride == b.row_stride &&
          a.col_stride == b.col_stride && a.block == b.block && a.block_stride == b.block_stride;
+}
+
+LossTraits traits_of_term(const LossTerm& term) {
+  const auto* const own = std::get_if<CustomLoss>(&term.loss);
+  return own ? own->traits() : traits_of(std::get<AnyLoss>(term.loss));
+}
+
+/// Terms run one after another: what one has written, a later one neither reads nor writes, but for a shared gradient
+/// and for counts, which add up.
+void check_between(const LossTerm& before, std::size_t first, const LossTerm& after, std::size_t i) {
+  const auto refuse = [&](std::string_view what, const BatchView& out) {
+    throw Error(Errc::bad_argument, fmt::format("term {} ({}): {} overlaps the {} of term {}", i, name_of_loss(after),
+                                                what, out.name, first));
+  };
+  const std::vector<BatchView> written = outputs_of(traits_of_term(before), before.batch),
+                               read = inputs_of(traits_of_term(after), after.batch),
+                               writes = outputs_of(traits_of_term(after), after.batch);
+  for (std::size_t o = 0; o < written.size(); ++o) {
+    const BatchView& out = written[o];
+    if (!out.view) continue;
+    for (const BatchView& in : read)
+      if (in.view && meet(out.view, in.view)) refuse(in.name, out);
+    for (std::size_t w = 0; w < writes.size(); ++w) {
+      const bool adds = o == w && (o == 0 || o > 3) && same_places(out.view, writes[w].view);
+      if (writes[w].view && !adds && meet(out.view, writes[w].view)) refuse(writes[w].name, out);
+    }
+  }
 }
 
 /// Term i adds its gradient to that of term `first`.
@@ -66,12 +100,9 @@ void check_shared(std::span<const LossTerm> terms, std::size_t first, std::size_
 
 CombinedLoss::CombinedLoss(Backend& backend, std::size_t terms)
     : backend_(&backend),
-      count_(terms),
+      count_(checked_count(terms)),
       reports_(backend, terms * sizeof(LossReport)),
-      factors_(backend, terms * sizeof(float)) {
-  if (terms == 0 || terms > static_cast<std::size_t>(kMaxTerms))
-    throw Error(Errc::bad_argument, fmt::format("a sum of {} losses; expected 1 to {}", terms, kMaxTerms));
-}
+      factors_(backend, terms * sizeof(float)) {}
 
 void CombinedLoss::run(std::span<const LossTerm> terms, LossReport* total, float scale, const float* log_variances,
                        float* log_variance_gradient) {
@@ -87,8 +118,9 @@ void CombinedLoss::run(std::span<const LossTerm> terms, LossReport* total, float
     check_term(terms[i], i);
     weights.weight[i] = terms[i].weight;
     const std::size_t first = first_with_gradient(terms, i);
+    if (first < i) check_shared(terms, first, i);
+    for (std::size_t before = 0; before < i; ++before) check_between(terms[before], before, terms[i], i);
     if (first == i) continue;
-    check_shared(terms, first, i);
     const View& g = terms[i].batch.gradient;
     shared_bytes = std::max(shared_bytes, static_cast<std::size_t>(g.size()) * size_of(g.dtype));
   }

@@ -15,7 +15,8 @@ namespace fuselage {
 
 /// One loss of a sum. Its batch is as for Backend::loss(), but for three things: `upstream` and `scale` are the sum's,
 /// and Reduction::none has no place. Terms may share a gradient: it becomes the sum of theirs, each rounded to the
-/// prediction's type before it is added, in the order of the terms.
+/// prediction's type before it is added, in the order of the terms. Otherwise a term neither reads nor writes what an
+/// earlier one has written.
 struct LossTerm {
   std::variant<AnyLoss, CustomLoss> loss;
   LossBatch batch;
