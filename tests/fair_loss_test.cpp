@@ -209,6 +209,56 @@ TEST_F(Fairness, FairLossRefusesByName) {
   });
 }
 
+TEST_F(Fairness, FairLossRefusesBeforeItMovesTheGroups) {
+  FairProblem p;
+  FairScratch scratch;
+  LossReport report;
+  Floats gradient(p.y.size(), 7);
+  double q[4] = {0.25, 0.25, 0.25, 0.25};
+  const auto refuse = [&](std::initializer_list<std::string_view> words, Errc code, auto&& change) {
+    LossBatch batch = p.batch();
+    batch.gradient = {gradient.data(), p.rows, 3};
+    const Groups group = p.group;
+    change(batch);
+    expect_error(code, words, [&] {
+      fair_loss(*cpu_, Losses::parse("softmax_cross_entropy:ignore_index=-100", "loss"), batch,
+                Penalties::parse("group_dro:step=1", "penalty"), p.groups(q), scratch, &report);
+    });
+    for (const double x : q) EXPECT_EQ(x, 0.25);
+    EXPECT_EQ(p.group, group);
+  };
+  refuse({"gradient has the shape"}, Errc::bad_shape, [](LossBatch& b) { b.gradient.rows -= 1; });
+  refuse({"second_gradient is given"}, Errc::bad_argument, [](LossBatch& b) { b.second_gradient = b.gradient; });
+  refuse({"prediction has a negative size"}, Errc::bad_shape, [](LossBatch& b) { b.prediction.rows = -4; });
+  Groups wide(p.y.size());
+  std::copy(p.group.begin(), p.group.end(), wide.begin());
+  p.group = wide;
+  refuse({"gradient overlaps the group"}, Errc::bad_argument,
+         [&](LossBatch& b) { b.gradient = View(p.group.data(), DType::f32, p.rows, 3, 3); });
+}
+
+TEST_F(Fairness, FairLossGivesTheGradientOfASecondInputAlone) {
+  const Floats mean{1, 2, 3, 4}, variance{1, 2, 1, 2}, target{0, 0, 1, 1};
+  const Groups group{0, 0, 1, 1};
+  Floats both(4, 7), alone(4, 7), by_mean(4, 7);
+  FairScratch scratch;
+  LossReport report;
+  for (Floats* g : {&both, &alone}) {
+    LossBatch b;
+    b.prediction = {mean.data(), 4};
+    b.second = {variance.data(), 4};
+    b.target = {target.data(), 4};
+    if (g == &both) b.gradient = {by_mean.data(), 4};
+    b.second_gradient = {g->data(), 4};
+    GroupBatch groups;
+    groups.group = {group.data(), 4};
+    groups.groups = 2;
+    fair_loss(*cpu_, loss::GaussianNll{}, b, penalty::GroupDro{.worst = true}, groups, scratch, &report);
+  }
+  EXPECT_EQ(alone, both);
+  EXPECT_NE(alone[2], 7);
+}
+
 TEST(Penalties, AreJudgedByTheReference) {
   const std::vector<std::string> names(Penalties::names.begin(), Penalties::names.end());
   EXPECT_EQ(names, reference::penalty_names());

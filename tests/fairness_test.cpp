@@ -286,6 +286,15 @@ TEST_F(Fairness, RefusesByName) {
     b.prediction = b.gradient = {other.data(), 4};
     b.accumulate = true;
   });
+  refuse(Errc::bad_argument, {"gradient overlaps upstream"}, parity, [&](GroupBatch& b) {
+    b.upstream = {other.data() + 3, 1};
+    b.gradient = {other.data(), 4};
+  });
+  double q[4] = {};
+  refuse(Errc::bad_argument, {"gradient overlaps q"}, "group_dro", [&](GroupBatch& b) {
+    b.q = q;
+    b.gradient = {reinterpret_cast<float*>(q), 4};
+  });
   refuse(Errc::bad_argument, {"overlaps the prediction in part"}, parity, [&](GroupBatch& b) {
     b.prediction = {other.data(), 4};
     b.gradient = {other.data() + 1, 4};

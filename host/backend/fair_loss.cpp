@@ -3,6 +3,8 @@
 
 #include "fuselage/backend.h"
 #include "fuselage/fairness_pass.h"
+#include "host/backend/loss_checks.h"
+#include "host/backend/view_checks.h"
 
 namespace fuselage {
 
@@ -26,7 +28,28 @@ std::optional<std::int64_t> ignored(const AnyLoss& any) {
       any);
 }
 
-void check(const AnyLoss& loss, const LossBatch& batch, const AnyPenalty& penalty) {
+bool has_gradient(const LossBatch& b) { return b.gradient || b.second_gradient || b.third_gradient; }
+
+/// The pass for the gradient; its upstream comes from the penalty.
+LossBatch backward_of(const LossBatch& batch) {
+  LossBatch backward = batch;
+  backward.reduction = Reduction::none;
+  backward.metrics = {};
+  backward.upstream = {};
+  return backward;
+}
+
+/// The pass for the values of rows.
+LossBatch forward_of(const LossBatch& batch) {
+  LossBatch of_rows = batch;
+  of_rows.reduction = Reduction::none;
+  of_rows.upstream = {};
+  of_rows.gradient = of_rows.second_gradient = of_rows.third_gradient = {};
+  return of_rows;
+}
+
+/// Everything that the passes would refuse once the first of them has moved q.
+void check(const AnyLoss& loss, const LossBatch& batch, const AnyPenalty& penalty, const GroupBatch& groups) {
   if (!rule_of(penalty).of_values)
     throw Error(Errc::bad_argument,
                 fmt::format("{} is added to a loss: call penalty() with accumulate; fair_loss is for objectives over "
@@ -45,6 +68,15 @@ void check(const AnyLoss& loss, const LossBatch& batch, const AnyPenalty& penalt
   require(!batch.values, Errc::bad_argument, "values are fair_loss's own");
   require(batch.bad_labels == BadLabels::error || is_label(batch.target.dtype), Errc::bad_argument,
           "fair_loss leaves bad targets out only where they are integer labels");
+  Losses::check(loss);
+  check_loss(traits_of(loss), Losses::name_of(loss), forward_of(batch));
+  check_loss(traits_of(loss), Losses::name_of(loss), backward_of(batch));
+  for (const BatchView& out : outputs_of(traits_of(loss), batch)) {
+    if (!out.view) continue;
+    if (groups.group && meet(out.view, groups.group)) throw Error(Errc::bad_argument, out.name + " overlaps the group");
+    if (groups.q && groups.groups > 0 && overlap(out.view, {groups.q, DType::f64, groups.groups, 1, 1}))
+      throw Error(Errc::bad_argument, out.name + " overlaps q");
+  }
 }
 
 }  // namespace
@@ -52,16 +84,13 @@ void check(const AnyLoss& loss, const LossBatch& batch, const AnyPenalty& penalt
 void fair_loss(Backend& backend, const AnyLoss& loss, const LossBatch& batch, const AnyPenalty& penalty,
                const GroupBatch& groups, FairScratch& scratch, LossReport* report) {
   require(report != nullptr, Errc::bad_argument, "report is missing");
-  check(loss, batch, penalty);
+  check(loss, batch, penalty, groups);
   const std::int64_t rows = batch.prediction.rows;
   auto* const values =
       static_cast<float*>(room(backend, scratch.values, static_cast<std::size_t>(rows) * sizeof(float)));
   auto* const reports = static_cast<LossReport*>(room(backend, scratch.reports, 2 * sizeof(LossReport)));
 
-  LossBatch of_rows = batch;
-  of_rows.reduction = Reduction::none;
-  of_rows.upstream = {};
-  of_rows.gradient = of_rows.second_gradient = of_rows.third_gradient = {};
+  LossBatch of_rows = forward_of(batch);
   of_rows.values = {values, rows, 1};
   backend.loss(loss, of_rows, &reports[0]);
 
@@ -82,10 +111,8 @@ void fair_loss(Backend& backend, const AnyLoss& loss, const LossBatch& batch, co
   }
   backend.penalty(penalty, of_groups, report);
 
-  if (batch.gradient) {
-    LossBatch backward = batch;
-    backward.reduction = Reduction::none;
-    backward.metrics = {};
+  if (has_gradient(batch)) {
+    LossBatch backward = backward_of(batch);
     backward.upstream = {values, rows, 1};
     backend.loss(loss, backward, &reports[1]);
     backend.join(report, &reports[1]);

@@ -57,7 +57,13 @@ void check_gradient(const GroupBatch& b) {
     require(same_places(g, y), Errc::bad_argument,
             "gradient overlaps the prediction in part; it may be the same memory, or another");
   }
-  for (const Named& in : {Named{b.group, "group"}, {b.target, "target"}, {b.weight, "weight"}, {b.mask, "mask"}})
+  const ConstView q(b.q, DType::f64, b.q ? b.groups : 0, 1, 1);
+  for (const Named& in : {Named{b.group, "group"},
+                          {b.target, "target"},
+                          {b.weight, "weight"},
+                          {b.mask, "mask"},
+                          {b.upstream, "upstream"},
+                          {q, "q"}})
     if (overlap(g, in.view)) throw Error(Errc::bad_argument, fmt::format("gradient overlaps {}", in.name));
 }
 
