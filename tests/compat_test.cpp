@@ -92,6 +92,12 @@ TEST(Compat, NamesAndOptionsAreThePeers) {
             "focal:alpha=0.25 mean_over_outputs");
   EXPECT_EQ(settings(Peer::keras, "sparse_categorical_crossentropy:from_logits=true,ignore_class=0"),
             "softmax_cross_entropy:ignore_index=0 mean");
+  // Keras's default by its name is the default.
+  EXPECT_EQ(settings(Peer::keras,
+                     "sparse_categorical_crossentropy:from_logits=true,ignore_class=0,reduction=sum_over_batch_size"),
+            "softmax_cross_entropy:ignore_index=0 mean");
+  EXPECT_EQ(settings(Peer::keras, "sparse_categorical_crossentropy:from_logits=true,ignore_class=0,reduction=sum"),
+            "softmax_cross_entropy:ignore_index=0 sum");
   EXPECT_EQ(settings(Peer::keras, "mean_squared_error:reduction=mean_with_sample_weight"), "mse mean");
   EXPECT_EQ(settings(Peer::keras, "sparse_categorical_crossentropy:from_logits=true,reduction=sum"),
             "softmax_cross_entropy sum");

@@ -49,7 +49,7 @@ std::vector<const PeerLoss*> entries_called(Peer peer, std::string_view name) {
   std::vector<std::string> known;
   for (const PeerLoss& entry : peer_losses()) {
     if (entry.peer != peer) continue;
-    known.emplace_back(entry.function);
+    if (known.empty() || known.back() != entry.function) known.emplace_back(entry.function);
     if (entry.function == name || (!entry.type.empty() && entry.type == name)) theirs.push_back(&entry);
     if (name_part(entry.ours) == name) ours.push_back(&entry);
   }
@@ -139,7 +139,6 @@ Convention convention(Peer peer, std::string_view text) {
   const PeerLoss& entry = chosen(entries, name, given);
   Convention result{Losses::parse(entry.ours, "loss"), entry.reduction, peer == Peer::keras, entry.targets,
                     entry.remarks};
-  if (leaves_rows_out(entry, given)) result.reduction = Reduction::mean;
   const std::vector<Option> options = options_of(entry);
   std::vector<std::string> known{"reduction"};
   for (const Option& option : options) known.push_back(option.theirs);
@@ -155,6 +154,7 @@ Convention convention(Peer peer, std::string_view text) {
     else if (is_switch(entries, key) && value != "true" && value != "false")
       throw Error(Errc::bad_argument, std::string(name) + ": " + key + " = '" + value + "' is neither true nor false");
   }
+  if (leaves_rows_out(entry, given) && result.reduction == entry.reduction) result.reduction = Reduction::mean;
   Losses::check(result.loss);
   return result;
 }
