@@ -119,6 +119,7 @@ TEST_F(Cli, EvalCountsBadLabelsAndNonFiniteNumbers) {
   EXPECT_EQ(result.json()["bad_labels"], 2);
   EXPECT_EQ(result.json()["count"], 1);
   EXPECT_EQ(result.json()["first_bad_row"], 0);
+  EXPECT_EQ(result.json()["first_bad_label"], 1);
   const std::string infinite = npy<float>("i.npy", {1}, {HUGE_VALF}), zero = npy<float>("z.npy", {1}, {0});
   const Json json = run("eval --json --loss mse --pred " + infinite + " --target " + zero).json();
   EXPECT_TRUE(json["value"].is_null());
@@ -128,6 +129,10 @@ TEST_F(Cli, EvalCountsBadLabelsAndNonFiniteNumbers) {
 TEST_F(Cli, EvalRefusesByName) {
   const std::string mse = "eval --loss mse" + mse_inputs();
   refuse("eval --loss hubr" + mse_inputs(), 2, {"unknown loss 'hubr'", "did you mean 'huber'"});
+  refuse("eval --loss info_nce" + mse_inputs(), 2, {"info_nce has a call of its own"});
+  refuse("eval --loss mse --reduction none --grad-out pred=" + path("o.npy") + " --values-out " + path("o.npy") +
+             mse_inputs(),
+         2, {"o.npy' is the file of two outputs"});
   refuse("eval --loss huber:delt=1" + mse_inputs(), 2, {"no field 'delt'", "did you mean 'delta'"});
   refuse("eval --loss huber:delta=-1" + mse_inputs(), 2, {"delta = -1", "(0, inf)"});
   refuse("eval --loss mse --pred " + path("y.npy"), 2, {"mse needs the input 'target'"});
@@ -219,6 +224,11 @@ TEST_F(Cli, LossesOfSeveralInputsTakeThemByTheirNames) {
     EXPECT_EQ(validate::to_doubles(read_npy(path("gm.npy"))), (std::vector<double>{-1, -0.25})) << device;
     EXPECT_EQ(validate::to_doubles(read_npy(path("gv.npy"))), (std::vector<double>{-0.75, 0})) << device;
   }
+  const std::string by_name =
+      " --input variance=" + variances + " --input mean=" + means + " --grad-out mean=" + path("n.npy");
+  run("eval --loss gaussian_nll --target " + targets + by_name);
+  EXPECT_EQ(validate::to_doubles(read_npy(path("n.npy"))), (std::vector<double>{-1, -0.25}));
+  refuse(gaussian + by_name, 2, {"'pred' is given twice"});
   refuse(gaussian, 2, {"gaussian_nll needs the input 'variance'", "--input variance=FILE.npy"});
   refuse(gaussian + " --input variance=" + npy<float>("v3.npy", {3}, {1, 1, 1}), 3, {"variance", "[3]", "[2]"});
   refuse(gaussian + " --input variance=" + variances + " --grad-out target=" + path("g.npy"), 2, {"'target'"});

@@ -2,11 +2,16 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <cmath>
 #include <memory>
+#include <set>
 
 #include "fuselage/compat.h"
 #include "fuselage/core/suggest.h"
 #include "fuselage/data.h"
+#include "fuselage/episodes.h"
+#include "fuselage/fairness.h"
+#include "fuselage/pair_losses.h"
 #include "host/cli/array_files.h"
 #include "host/cli/json_output.h"
 #include "host/cli/loss_inputs.h"
@@ -39,11 +44,21 @@ Reduction parse_reduction(const std::string& text) {
   throw Error(Errc::unknown_name, "unknown reduction '" + text + "'" + suggest(text, names));
 }
 
+/// `list losses` names more than losses of one batch of predictions.
+void refuse_other_lists(const std::string& loss) {
+  const std::string name = loss.substr(0, loss.find(':'));
+  const auto has = [&](const auto& names) { return std::find(names.begin(), names.end(), name) != names.end(); };
+  if (has(PairLosses::names) || has(Penalties::names) || has(EpisodeFunctions::names))
+    throw Error(Errc::unknown_name,
+                fmt::format("{} has a call of its own in C++ (docs/conventions.md), and eval does not take it", name));
+}
+
 /// The user's files as a problem.
 class Reader {
  public:
   Reader(const Options& options, DType type) : type_(type), reference_(options.device == "reference") {
     if (options.compat.empty()) {
+      refuse_other_lists(options.loss);
       problem_.loss = Losses::parse(options.loss, "loss");
     } else {
       const Convention found = convention(parse_peer(options.compat), options.loss);
@@ -57,7 +72,8 @@ class Reader {
     const std::vector<LossInputInfo> inputs = loss_inputs(traits_);
     std::vector<std::string> known;
     for (const LossInputInfo& input : inputs) known.emplace_back(input.name);
-    files_ = parse_files(options.inputs, "--input", known);
+    if (!inputs[0].means.empty()) known.emplace_back(inputs[0].means);
+    files_ = as_pred(parse_files(options.inputs, "--input", known));
     for (const auto& [name, path] : options.short_inputs) {
       if (path.empty()) continue;
       if (std::find(known.begin(), known.end(), name) == known.end())
@@ -84,15 +100,28 @@ class Reader {
   }
   const std::vector<std::int64_t>& prediction_shape() const { return shape_; }
   const LossTraits& traits() const { return traits_; }
-  /// Inputs that the loss has a derivative by.
-  std::vector<std::string> with_gradients() const {
+  /// Where the gradients go, by the names of the inputs that the loss has a derivative by.
+  std::map<std::string, std::string> gradient_files(const std::vector<std::string>& options) const {
+    const std::vector<LossInputInfo> inputs = loss_inputs(traits_);
     std::vector<std::string> names;
-    for (const LossInputInfo& input : loss_inputs(traits_))
+    for (const LossInputInfo& input : inputs)
       if (input.gradient) names.emplace_back(input.name);
-    return names;
+    if (!inputs[0].means.empty()) names.emplace_back(inputs[0].means);
+    return as_pred(parse_files(options, "--grad-out", names, "pred"));
   }
 
  private:
+  /// What the loss calls its prediction, such as the mean or x1, is pred.
+  std::map<std::string, std::string> as_pred(std::map<std::string, std::string> files) const {
+    auto own = files.extract(std::string(loss_inputs(traits_)[0].means));
+    if (own.empty()) return files;
+    const std::string name = own.key();
+    own.key() = "pred";
+    if (!files.insert(std::move(own)).inserted)
+      throw Error(Errc::bad_argument, fmt::format("'{}' is pred, which is given twice", name));
+    return files;
+  }
+
   Array load(const std::string& name) const { return read_npy(files_.at(name)); }
   bool has(const std::string& name) const { return files_.contains(name); }
   DType side_type() const { return reference_ ? DType::f64 : DType::f32; }
@@ -218,6 +247,7 @@ LossSolution by_reference(const LossProblem& problem) {
     result.report.count = out.count;
     result.report.bad_labels = out.bad_labels;
     result.report.first_bad_row = out.first_bad_row;
+    result.report.first_bad_label = std::nan("");  // the reference keeps none
     result.report.nonfinite = out.nonfinite;
     result.gradient = Array::of(problem.prediction.shape(), out.gradient);
     if (!out.second_gradient.empty())
@@ -238,6 +268,7 @@ Json to_json(const LossProblem& problem, const LossSolution& solution, std::stri
             {"count", r.count},
             {"bad_labels", r.bad_labels},
             {"first_bad_row", r.first_bad_row},
+            {"first_bad_label", r.bad_labels > 0 ? number(r.first_bad_label) : Json(nullptr)},
             {"nonfinite", r.nonfinite},
             {"reduction", name_of(problem.reduction)},
             {"dtype", name_of(problem.prediction.dtype())},
@@ -262,7 +293,11 @@ void run(const Options& options) {
     throw Error(Errc::bad_argument,
                 fmt::format("--dtype {}: expected fp32, bf16 or fp16 (fp64 with --device reference)", name_of(type)));
   Reader reader(options, type);
-  const auto grad_out = parse_files(options.grad_out, "--grad-out", reader.with_gradients(), "pred");
+  const auto grad_out = reader.gradient_files(options.grad_out);
+  std::set<std::string> outputs{options.values_out};
+  for (const auto& [name, file] : grad_out)
+    if (!outputs.insert(file).second)
+      throw Error(Errc::bad_argument, fmt::format("'{}' is the file of two outputs", file));
   const std::unique_ptr<Backend> backend = reference ? nullptr : make_backend(options.device, nullptr, options.threads);
   const LossProblem problem = reader.read();
   if (!options.values_out.empty() && problem.reduction != Reduction::none)
