@@ -152,6 +152,21 @@ TEST(LossValues, Kinks) {
   EXPECT_EQ(evaluate("msle", 0, 3).grad, 0) << "below the floor";
 }
 
+TEST(LossValues, DivergencesOfTheSmallestProbabilities) {
+  const float tiny = 0x1p-149f, small = 0x1p-140f;
+  for (const char* loss : {"js", "js:beta=0.25", "js:beta=0", "generalized_kl"})
+    EXPECT_EQ(evaluate(loss, tiny, tiny).value, 0) << loss;
+  EXPECT_EQ(evaluate("js", tiny, tiny).grad, 0);
+  EXPECT_TRUE(near(evaluate("js", small, 0).grad, 0.34657359027997264));  // (1/2) log 2
+  EXPECT_TRUE(near(evaluate("js", tiny, 0).grad, 0.34657359027997264));
+  // infinite, not NaN: t log(t/0)
+  for (const char* loss : {"js:beta=0", "generalized_kl"}) {
+    EXPECT_EQ(evaluate(loss, 0, small).value, HUGE_VALF) << loss;
+    EXPECT_EQ(evaluate(loss, 0, small).grad, -HUGE_VALF) << loss;
+  }
+  EXPECT_EQ(evaluate("js:beta=1", small, 0).value, HUGE_VALF);
+}
+
 TEST(LossValues, NaNGoesThrough) {
   for_each_pointwise([](const auto& loss) {
     for (const float t : {-1.0f, 0.0f, 1.0f}) {

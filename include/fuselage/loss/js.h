@@ -39,10 +39,12 @@ struct Js {
       const S log_y = detail::log_ratio(y, t);
       return {select(no_y, nothing, y * log_y), select(no_y, nothing, log_y + S(1))};
     }
-    const S a = S(beta), b = S(1 - beta), m = fma(a, t, b * y), gap = abs(t - y);
+    // Of denormals m would lose all digits; of tiny y and t multiples are taken, whose ratios are the same.
+    const S lift = select(abs(y) + abs(t) < S(0x1p-100), S(0x1p60), S(1)), y_up = y * lift, t_up = t * lift;
+    const S a = S(beta), b = S(1 - beta), m = fma(a, t_up, b * y_up), gap = abs(t_up - y_up);
     const auto up = t > y;
-    const S size_t = detail::log1p_ratio(b * gap, select(up, m, t)),
-            size_y = detail::log1p_ratio(a * gap, select(up, y, m));
+    const S size_t = detail::log1p_ratio(b * gap, select(up, m, t_up)),
+            size_y = detail::log1p_ratio(a * gap, select(up, y_up, m));
     const S log_t = select(up, size_t, -size_t), log_y = select(up, -size_y, size_y);
     const S of_t = select(no_t, zero, a * t * log_t), value = select(no_y, of_t, fma(b * y, log_y, of_t));
     return {value, select(no_y, select(no_t, zero, -b), b * log_y)};

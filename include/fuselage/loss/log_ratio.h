@@ -11,7 +11,7 @@ template <class S>
 FUSELAGE_HD S log1p_ratio(S a, S b) {
   const S ratio = a / b;
   const auto beyond = ratio > S(0x1p126);
-  const S root = sqrt(a * S(0x1p-40)) / sqrt(b * S(0x1p40));  // 2^23 to 2^99 there
+  const S root = sqrt(a) * S(0x1p-20) / (sqrt(b) * S(0x1p20));  // 2^23 to 2^99 there; nothing is lost below
   const S log = log1p(select(beyond, root, ratio));
   return select(beyond, (log + S(27.725887222397812377)) * S(2), log);  // 40 log 2
 }
