@@ -44,6 +44,7 @@ TEST(Catalogue, ParsesAndPrintsAllTypes) {
   EXPECT_EQ(Samples::to_string(Samples::parse("sample", "sample")), "sample");
   EXPECT_EQ(std::get<Sample>(Samples::parse("sample:share=none", "sample")).share, std::nullopt);
   EXPECT_EQ(std::get<Sample>(Samples::parse("sample:count=1e3,maybe=none", "sample")).count, 1000);
+  EXPECT_EQ(std::get<Sample>(Samples::parse("sample:maybe=4e0", "sample")).maybe, 4);
 }
 
 TEST(Catalogue, RefusesByName) {
@@ -53,6 +54,9 @@ TEST(Catalogue, RefusesByName) {
   EXPECT_NE(parse("sample:ratio=1").second.find("did you mean 'rate'"), std::string::npos);
   EXPECT_NE(parse("sample:zzzzzz=1").second.find("known: rate, count, flag, maybe, share"), std::string::npos);
   EXPECT_EQ(parse("sample:rate=1.5").second, "sample: rate = 1.5 is outside [0, 1]");
+  EXPECT_EQ(parse("sample:rate=0.5,flag=true,rate=0.25").second, "sample: 'rate' is given twice");
+  EXPECT_EQ(error_of([] { Losses::parse("policy_gradient:form=score", "loss"); }).second,
+            "policy_gradient: form = 'score' is none of its choices (did you mean 'scores'?)");
   for (const char* text :
        {"sample:rate=nan", "sample:rate=", "sample:rate=1x", "sample:count=1.5", "sample:count=0", "sample:flag=yes",
         "sample:maybe=9", "sample:share=2", "sample:share=x", "sample:rate", "sample:=1"})
@@ -63,6 +67,9 @@ TEST(Catalogue, ChecksStructsToo) {
   EXPECT_THROW(Losses::check(loss::Huber{.delta = -1}), Error);
   EXPECT_THROW(Losses::check(loss::Huber{.delta = __builtin_nan("")}), Error);
   EXPECT_NO_THROW(Losses::check(loss::SmoothL1{.beta = 0}));
+  loss::PolicyGradient none;
+  none.form = static_cast<decltype(none.form)>(9);
+  EXPECT_NE(error_of([&] { Losses::check(none); }).second.find("form = 9 is outside"), std::string::npos);
 }
 
 TEST(OptimizerSpec, TakesRuleAndUpdateFields) {

@@ -26,10 +26,8 @@ std::string value_of(std::string_view text) {
 
 Settings settings_of(std::string_view owner, std::string_view text) {
   Settings settings;
-  detail::for_each_setting(owner, text, [&](std::string_view key, std::string_view value) {
-    if (!settings.emplace(key, value_of(value)).second)
-      throw Error(Errc::bad_argument, std::string(owner) + ": '" + std::string(key) + "' is given twice");
-  });
+  detail::for_each_setting(
+      owner, text, [&](std::string_view key, std::string_view value) { settings.emplace(key, value_of(value)); });
   return settings;
 }
 

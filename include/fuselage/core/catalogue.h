@@ -4,6 +4,7 @@
 // "name" or "name:field=value,field=value"; to_string and parse are inverse to each other.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <string>
 #include <string_view>
@@ -57,9 +58,15 @@ void set_field(T& value, std::string_view key, std::string_view text) {
     if (field.name != key) return;
     found = true;
     using V = typename std::remove_cvref_t<decltype(field)>::value_type;
-    if (!read_value(text, value.*field.member))
-      throw Error(Errc::bad_argument, std::string(T::name) + ": " + std::string(key) + " = '" + std::string(text) +
-                                          "' is not a valid " + type_name<V>());
+    if (read_value(text, value.*field.member)) return;
+    const std::string what = std::string(T::name) + ": " + std::string(key) + " = '" + std::string(text) + "' is ";
+    if constexpr (Choice<V>) {
+      std::vector<std::string> names;
+      for (const std::string_view name : names_of(V{})) names.emplace_back(name);
+      throw Error(Errc::bad_argument, what + "none of its choices" + suggest(text, names));
+    } else {
+      throw Error(Errc::bad_argument, what + "not a valid " + type_name<V>());
+    }
   });
   if (!found)
     throw Error(Errc::unknown_name,
@@ -92,13 +99,18 @@ EntryInfo entry_info() {
 /// Calls f(key, value) for each "key=value" of a comma-separated list.
 template <class F>
 void for_each_setting(std::string_view owner, std::string_view text, F&& f) {
+  std::vector<std::string_view> seen;
   while (!text.empty()) {
     const std::size_t comma = text.find(',');
     const std::string_view item = text.substr(0, comma);
     const std::size_t equals = item.find('=');
     if (equals == std::string_view::npos || equals == 0)
       throw Error(Errc::bad_argument, std::string(owner) + ": expected field=value, got '" + std::string(item) + "'");
-    f(item.substr(0, equals), item.substr(equals + 1));
+    const std::string_view key = item.substr(0, equals);
+    if (std::find(seen.begin(), seen.end(), key) != seen.end())
+      throw Error(Errc::bad_argument, std::string(owner) + ": '" + std::string(key) + "' is given twice");
+    seen.push_back(key);
+    f(key, item.substr(equals + 1));
     text = comma == std::string_view::npos ? std::string_view() : text.substr(comma + 1);
   }
 }

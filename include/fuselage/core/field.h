@@ -105,7 +105,8 @@ std::string value_text(const T& value) {
   if constexpr (std::is_same_v<T, bool>) {
     return value ? "true" : "false";
   } else if constexpr (Choice<T>) {
-    return std::string(names_of(value)[static_cast<std::size_t>(value)]);
+    const auto index = static_cast<std::size_t>(value);
+    return index < names_of(value).size() ? std::string(names_of(value)[index]) : std::to_string(index);
   } else if constexpr (is_optional<T>) {
     return value ? value_text(*value) : "none";
   } else {
@@ -145,7 +146,7 @@ bool read_value(std::string_view text, T& out) {
       out.reset();
       return true;
     }
-    if (!read_number(text, number)) return false;
+    if (!read_value(text, number)) return false;
     out = number;
     return true;
   } else if constexpr (std::is_same_v<T, std::int64_t>) {
