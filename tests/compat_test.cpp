@@ -44,7 +44,7 @@ TEST(Compat, ConventionsGiveThePeersNumbers) {
   int compared = 0;
   for (const auto& [name, cases] : read_oracles())
     for (OracleCase c : cases) {
-      if (c.compat.empty() || message_of([&] { Losses::parse(c.loss, "loss"); }) != "no error") continue;
+      if (c.compat.empty()) continue;
       const Peer peer = parse_peer(c.peer);
       std::string text = c.compat;
       if (!is_mean(c.reduction))

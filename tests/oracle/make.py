@@ -1,4 +1,4 @@
-"""Writes data/<loss>.json: numbers of PyTorch, Keras, Optax and mpmath that the library must reproduce.
+"""Writes data/<loss>.json: numbers of PyTorch, Keras, Optax and others that the library must reproduce.
 
     python3 -m venv /some/where && /some/where/bin/pip install -r tests/oracle/requirements.txt
     /some/where/bin/python tests/oracle/make.py [LOSS ...]
@@ -14,6 +14,7 @@ import numpy as np
 
 sys.dont_write_bytecode = True  # before the modules beside this one
 
+import batches
 import binary
 import classes
 import pairs
@@ -84,13 +85,13 @@ def to_json(case):
 
 def main(only):
     out = Collection(set(only) or None)
-    for family in (regression, binary, classes, pairs):
+    for family in (regression, binary, classes, pairs, batches):
         family.add(out)
         peers.jax.clear_caches()
     DATA.mkdir(exist_ok=True)
     for loss, cases in sorted(out.cases.items()):
         text = ",\n".join(to_json(case) for case in cases)
-        (DATA / f"{loss}.json").write_text(f'{{"versions":{json.dumps(peers.VERSIONS)},"cases":[\n{text}\n]}}\n')
+        (DATA / f"{loss}.json").write_text(f'{{"versions":{json.dumps(peers.versions(cases))},"cases":[\n{text}\n]}}\n')
         print(f"{loss}: {len(cases)} cases")
     if out.failures:
         sys.exit("\n".join(out.failures))

@@ -20,12 +20,24 @@ import numpy as np
 import optax
 import torch
 import torch.nn.functional as F
+from pytorch_metric_learning.distances import LpDistance
+from pytorch_metric_learning.losses import NTXentLoss, TripletMarginLoss
+from pytorch_metric_learning.miners import BatchHardMiner
+from pytorch_metric_learning.reducers import AvgNonZeroReducer, MeanReducer
 
 jax.config.update("jax_enable_x64", True)
 keras.config.set_floatx("float64")
 mpmath.mp.dps = 60
 
-VERSIONS = {name: importlib.metadata.version(name) for name in ("torch", "keras", "optax", "jax", "mpmath")}
+METRIC_LEARNING = (LpDistance, NTXentLoss, TripletMarginLoss, BatchHardMiner, AvgNonZeroReducer, MeanReducer)
+
+
+def versions(cases):
+    names = ["torch", "keras", "optax", "jax", "mpmath"]
+    names += sorted({case.peer for case in cases} - set(names))
+    return {name: importlib.metadata.version(name) for name in names}
+
+
 INPUTS = ("prediction", "second", "third")
 LETTERS = {"prediction": "y", "second": "z", "third": "v"}
 
@@ -42,7 +54,8 @@ class Case:
         self.slopes = rest.pop("slopes", None)
         self.skip_gradient = rest.pop("skip_gradient", ())
         assert not rest, rest
-        run = {"torch": run_torch, "keras": run_jax, "optax": run_jax, "mpmath": run_mpmath}[peer]
+        run = {"torch": run_torch, "keras": run_jax, "optax": run_jax, "mpmath": run_mpmath,
+               "pytorch-metric-learning": run_torch}[peer]
         self.output, self.gradients = run(self)
 
     def names(self):
@@ -64,7 +77,7 @@ def arguments(case, convert):
 
 
 def run_torch(case):
-    names = {"F": F, "torch": torch}
+    names = {"F": F, "torch": torch} | {kind.__name__: kind for kind in METRIC_LEARNING}
     names |= arguments(case, lambda a: torch.tensor(a))
     leaves = {}
     for name in case.names():

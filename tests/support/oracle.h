@@ -8,9 +8,12 @@
 #include <vector>
 
 #include "fuselage/backend.h"
+#include "fuselage/pair_losses.h"
 #include "fuselage/validate.h"
 
 namespace fuselage::test {
+
+using AnyPairLoss = PairLosses::Any;
 
 /// A case as its file has it. Numbers are doubles, row after row; NaN in `gradient` where nothing is compared.
 struct OracleCase {
@@ -25,7 +28,7 @@ struct OracleCase {
   std::optional<double> value;
   std::vector<double> values;
   std::vector<double> gradient[3];    ///< empty where there is none
-  std::vector<double> terms, slopes;  ///< largest terms of values and derivatives, before weights and divisor
+  std::vector<double> terms, slopes;  ///< largest terms of values and derivatives; see OracleAnswer::whole
 
   std::string text() const;
 };
@@ -40,10 +43,13 @@ std::map<std::string, std::vector<OracleCase>> read_oracles();
 struct OracleAnswer {
   double value = 0, divisor = 1;
   std::vector<double> values, gradient[3];
+  bool whole = false;  ///< terms and slopes are those of value and gradient as they stand, after weights and divisor
 };
 
 /// A backend's, in fp32, with the case's reduction.
 OracleAnswer answer(Backend& backend, const AnyLoss& loss, const OracleCase& c);
+/// The same of a loss over all pairs of rows: `second` is b, labels are those of the rows.
+OracleAnswer answer(Backend& backend, const AnyPairLoss& loss, const OracleCase& c);
 /// The reference's, in double.
 OracleAnswer reference_answer(const AnyLoss& loss, const OracleCase& c);
 
