@@ -75,7 +75,7 @@ def to_json(case):
     else:
         put("value", short(case.output))
     for name, gradient in case.gradients.items():
-        put({"prediction": "gradient"}.get(name, name + "_gradient"), numbers(gradient, short, case.skip_gradient))
+        put({"prediction": "gradient"}.get(name, name + "_gradient"), numbers(gradient, short, case.skipped(name)))
     for key in ("terms", "slopes"):
         largest = largest_terms(case, getattr(case, key))
         if largest is not None:

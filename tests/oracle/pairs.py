@@ -95,6 +95,10 @@ def similar(out):
     text = keras("CosineSimilarity")
     rows(out, "cosine_similarity:form=negative,eps=1e-07", "keras", text, two, compat="cosine_similarity",
          weighted=(text[:-1] + ", sample_weight=w)", "mean_over_outputs"), **unit)
+    low = single([[3e-7, -4e-7], [3e-8, 4e-8], [6e-9, -8e-9], [1.5, 2]])  # lengths around Keras's epsilon of 1e-7
+    rows(out, "cosine_similarity:form=negative,eps=1e-07", "keras", text,
+         lambda draw, shape: {"prediction": low, "target": draw.grid(low.shape, -2, 2)}, compat="cosine_similarity",
+         terms="1 + 0*y[:, 0]", slopes="1/np.maximum(np.sqrt((y*y).sum(1, keepdims=True)), 1e-7) + 0*y")
     for margin in (0, 0.5, -0.5):
         fields = "" if margin == 0 else f":margin={margin}"
         rows(out, "cosine_embedding" + fields, "torch",

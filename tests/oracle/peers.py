@@ -52,7 +52,7 @@ class Case:
         self.constant = rest.pop("constant", ())
         self.terms = rest.pop("terms", None)
         self.slopes = rest.pop("slopes", None)
-        self.skip_gradient = rest.pop("skip_gradient", ())
+        self.skip_gradient = rest.pop("skip_gradient", ())  # of all inputs, or {input: places}
         assert not rest, rest
         run = {"torch": run_torch, "keras": run_jax, "optax": run_jax, "mpmath": run_mpmath,
                "pytorch-metric-learning": run_torch}[peer]
@@ -60,6 +60,9 @@ class Case:
 
     def names(self):
         return [name for name in INPUTS if name in self.inputs]
+
+    def skipped(self, name):
+        return self.skip_gradient.get(name, ()) if isinstance(self.skip_gradient, dict) else self.skip_gradient
 
     def differentiable(self):
         return [name for name in self.names() if name not in self.constant]

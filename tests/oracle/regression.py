@@ -126,6 +126,7 @@ def likelihoods(out):
 
 def gaussians(out):
     """Cases of mean and variance."""
+    bounds = {"terms": "abs(np.log(z)) + (y - t)**2/z + 1", "slopes": "1/z + (y - t)**2/z**2 + abs(y - t)/z"}
     for full, eps in ((False, 1e-6), (True, 1e-6), (False, 0.5)):
         loss = "gaussian_nll" + (":full=true" if full else f":eps={eps}" if eps != 1e-6 else "")
         for number, (shape, reduction) in enumerate(zip(SHAPES, ("none", "mean", "sum", "none", "mean"))):
@@ -136,4 +137,13 @@ def gaussians(out):
                 inputs["second"].flat[:3] = single([0.625, 100, 1e4])
             out.add(loss, "torch", f"F.gaussian_nll_loss(y, t, z, full={full}, eps={eps}, reduction='{reduction}')",
                     inputs, reduction, compat="gaussian_nll_loss" + loss[12:],
-                    terms="abs(np.log(z)) + (y - t)**2/z + 1", slopes="1/z + (y - t)**2/z**2 + abs(y - t)/z")
+                    **bounds)
+    y, t = single([[1, -2, 0.5, 3, -1, 2]]), single([[0, -2, 1.5, 1, -1, 2.5]])
+    for z, note in (([0.5, 0.5, 0.5, 0.5, 0.5, 0.75], None),
+                    ([0.5, 0.25, 0, 0.4375, 1e-9, 0.5], "below eps PyTorch's gradient by the variance is that at eps, "
+                                                        "not that of the value, which is 0: not compared there")):
+        below = [i for i, x in enumerate(z) if x < 0.5]
+        out.add("gaussian_nll:eps=0.5", "torch", "F.gaussian_nll_loss(y, t, z, eps=0.5, reduction='none')",
+                {"prediction": y, "second": single([z]), "target": t}, "none", compat="gaussian_nll_loss:eps=0.5",
+                note=note, skip_gradient={"second": below},
+                **{key: text.replace("z", "np.maximum(z, 0.5)") for key, text in bounds.items()})

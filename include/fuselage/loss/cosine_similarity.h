@@ -14,9 +14,10 @@ enum class CosineForm : std::uint8_t { distance, negative };
 constexpr std::array<std::string_view, 2> names_of(CosineForm) { return {"distance", "negative"}; }
 
 /// For a row y and its target t: 1 - c, or -c (Keras), with c = y.t/(max(|y|, eps) max(|t|, eps)) as PyTorch's
-/// cosine_similarity; Optax and Keras hold the squared norms above an epsilon, which is eps^2 here. The derivative by y
-/// is c y/|y|^2 - t/(|y| |t|); where |y| <= eps the norm is a constant, and the first term 0 (PyTorch keeps it). With
-/// eps = 0 a row of zeros has c = 0 and derivative 0. Sums are of fp32 squares: norms may lie between 1e-15 and 1e18.
+/// cosine_similarity. Keras multiplies by min(1/|y|, 1/eps) with eps = 1e-7, which is the same; Optax holds the squared
+/// norms above an epsilon, which is eps^2 here. The derivative by y is c y/|y|^2 - t/(|y| |t|); where |y| <= eps the
+/// norm is a constant, and the first term 0 (PyTorch keeps it). With eps = 0 a row of zeros has c = 0 and derivative 0.
+/// Sums are of fp32 squares: norms may lie between 1e-15 and 1e18.
 struct CosineSimilarity {
   static constexpr std::string_view name = "cosine_similarity";
   static constexpr std::string_view formula = "1 - y.t/(|y| |t|), or -y.t/(|y| |t|)";

@@ -10,8 +10,9 @@
 namespace fuselage::loss {
 
 /// (log v + (y - t)^2/v)/2 for a mean y and a variance z, v = max(z, eps); `full` adds log(2 pi)/2. Derivatives (y -
-/// t)/v and (1 - (y - t)^2/v)/(2 v); by the variance 0 where it is below eps, as of the value. As PyTorch, whose
-/// gradient by a variance below eps is that at eps, and which refuses a negative variance: here it is held at eps too.
+/// t)/v and (1 - (y - t)^2/v)/(2 v), also at z = eps; by a variance below eps 0, as of the value. As PyTorch, but for
+/// its gradient by a variance below eps, which is that at eps (it clamps without a trace), and for a negative variance,
+/// which it refuses: here it is held at eps too.
 struct GaussianNll {
   static constexpr std::string_view name = "gaussian_nll";
   static constexpr std::string_view formula = "(log v + (y - t)^2/v)/2, v = max(variance, eps)";
