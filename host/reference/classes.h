@@ -162,11 +162,12 @@ struct CategoricalHinge {
   T operator()(const Row<T>& row) const {
     const auto y = static_cast<std::size_t>(row.label);
     T most(0);
-    bool found = zero;
+    bool found = false;
     for (std::size_t c = 0; c < row.size(); ++c) {
       if (std::isnan(value_of(row.x[c]))) return row.x[c];
-      if (c == y || (found && !(value_of(row.x[c]) > value_of(most)))) continue;
-      most = row.x[c];
+      const T score = c == y ? T(0) : row.x[c];
+      if ((c == y && !zero) || (found && !(value_of(score) > value_of(most)))) continue;
+      most = score;
       found = true;
     }
     if (!found) return T(0);

@@ -21,6 +21,7 @@ struct Bce {
   static constexpr std::string_view summary = "binary cross-entropy on probabilities in [0, 1]";
   static constexpr Decision decision = Decision::probability;
   static constexpr Domain prediction = Domain::probability, target = Domain::probability;
+  static constexpr Budget budget{4, 6, "a quotient of the rounded target and the rounded rest of the probability"};
   double clip = 0;
   double pos_weight = 1;
   double label_smoothing = 0;

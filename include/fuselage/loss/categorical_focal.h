@@ -21,7 +21,7 @@ struct CategoricalFocal {
   static constexpr std::string_view summary = "multi-class cross-entropy that turns away from what is already right";
   static constexpr Domain prediction = Domain::logit, target = Domain::real;
   static constexpr Inputs inputs{};
-  static constexpr Budget budget{12, 8, "a power multiplies the error of its base by the exponent"};
+  static constexpr Budget budget{12, 12, "a power multiplies the error of its base by the exponent"};
   static constexpr RowShape row{.target = RowTarget::classes, .softmax = true, .sums = {3, 0}};
   double gamma = 2;
   double alpha = 0.25;

@@ -12,9 +12,9 @@ namespace fuselage::loss {
 
 /// For a row of scores x with label y: w_y max(0, 1 + m - x_y), where m is the greatest score of the other classes and
 /// w_y the label's class weight. As Optax; Keras ranks a 0 among the others, for it multiplies scores by 1 - onehot:
-/// `zero` does likewise, and where that 0 is the greatest only the label has a derivative. The derivative is -w_y for
-/// the label and w_y for the first of the greatest; 0 at the kink. One class alone, or -inf for all others, costs 0.
-/// Crammer and Singer, JMLR 2 (2001).
+/// `zero` does likewise, the 0 in the label's place, and where it is the first of the greatest only the label has a
+/// derivative. The derivative is -w_y for the label and w_y for the first of the greatest; 0 at the kink. One class
+/// alone, or -inf for all others, costs 0. Crammer and Singer, JMLR 2 (2001).
 struct CategoricalHinge {
   static constexpr std::string_view name = "categorical_hinge";
   static constexpr std::string_view formula = "max(0, 1 + max over c != y of x_c - x_y)";

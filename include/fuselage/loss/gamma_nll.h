@@ -18,6 +18,7 @@ struct GammaNll {
   static constexpr std::string_view summary = "positive quantities with errors in proportion; y is the log of the mean";
   static constexpr Decision decision = Decision::none;
   static constexpr Domain prediction = Domain::log_mean, target = Domain::positive;
+  static constexpr Budget budget{4, 6, "e^-y is the square of a rounded root, whose error counts twice"};
   static constexpr auto fields() { return std::tuple{}; }
 
   template <class S>

@@ -18,6 +18,7 @@ struct LogCosh {
   static constexpr std::string_view summary = "nearly squared near the target, nearly absolute far away";
   static constexpr Decision decision = Decision::none;
   static constexpr Domain prediction = Domain::real, target = Domain::real;
+  static constexpr Budget budget{5, 4, "near 0 it is the logarithm of a rounded square of tanh"};
   static constexpr auto fields() { return std::tuple{}; }
 
   template <class S>
