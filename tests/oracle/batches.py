@@ -34,11 +34,12 @@ def two_sets(out):
     unit = "F.normalize({}, dim=1, eps={})"
     clip = "(lambda s, n: (F.cross_entropy(s, n) + F.cross_entropy(s.T, n))/2)({}, torch.arange(len(y)))"
     one_way = "F.cross_entropy({}, torch.arange(len(y)))"
-    weighted = ("(lambda s, n: (w*(F.cross_entropy(s, n, reduction='none') + F.cross_entropy(s.T, n, reduction='none')))"
-                ".sum()/(2*w.sum()))({}, torch.arange(len(y)))")
-    for symmetric, normalise, heat, eps in ((True, True, None, None), (False, True, None, None), (True, True, 0.5, None),
-                                            (True, False, 2, None), (False, False, 4, None), (True, True, 0.02, None),
-                                            (True, True, 1, 2), (False, True, 0.25, 2)):
+    each = "F.cross_entropy({}, n, reduction='none')"
+    weighted = (f"(lambda s, n: (w*({each.format('s')} + {each.format('s.T')})).sum()/(2*w.sum()))"
+                "({}, torch.arange(len(y)))")
+    settings = ((True, True, None, None), (False, True, None, None), (True, True, 0.5, None), (True, False, 2, None),
+                (False, False, 4, None), (True, True, 0.02, None), (True, True, 1, 2), (False, True, 0.25, 2))
+    for symmetric, normalise, heat, eps in settings:
         temperature = heat or 0.07
         rows = [unit.format(letter, eps or 1e-8) if normalise else letter for letter in "yz"]
         similarity = f"{rows[0]} @ {rows[1]}.T/{temperature}"
