@@ -26,7 +26,7 @@ struct Contrastive {
   static constexpr std::string_view summary = "pairs that should be near each other, or at least a margin apart";
   static constexpr Domain prediction = Domain::real, target = Domain::probability;
   static constexpr Inputs inputs{"x1", "x2"};
-  static constexpr Budget budget{4, 6, "the distance, its inverse and the margin's rest are rounded"};
+  static constexpr Budget budget{6, 8, "the distance, its inverse and the margin's rest are rounded"};
   static constexpr RowShape row{.target = RowTarget::single};
   double margin = 1;
   double eps = 1e-6;
@@ -41,22 +41,23 @@ struct Contrastive {
 
   template <int sweep, class S>
   FUSELAGE_HD void terms(const RowElement<S>& e, const S*, S* out) const {
-    const S d = (e.x[0] - e.x[1]) + S(eps);
-    out[0] = d * d;
+    out[0] = square(exact_sum(e.x[0], e.x[1], S(eps)));
   }
-  /// k: slope by d over d, value
+  /// k: slope by d over d, value, what float takes from the slope
   template <int sweep>
   FUSELAGE_HD void gather(const RowFacts& facts, const double* sums, double* k) const {
     const double d = sqrt(sums[0]), rest = margin - d <= 0 ? 0 : margin - d;
     const double similar = labels == PairLabels::similar_is_one ? facts.single : 1 - facts.single;
     const double factor = half ? 1 : 2;
     k[0] = factor * (similar - (d == 0 ? 0 : (1 - similar) * rest / d));
+    k[2] = k[0] - static_cast<double>(static_cast<float>(k[0]));
     k[1] = factor * 0.5 * (similar * sums[0] + (1 - similar) * (rest * rest));
   }
   FUSELAGE_HD double value(const RowFacts&, const double* k) const { return k[1]; }
   template <class S>
   FUSELAGE_HD void gradient(const RowElement<S>& e, const S* k, S* g) const {
-    g[0] = k[0] * ((e.x[0] - e.x[1]) + S(eps));
+    const ExactSum<S> d = exact_sum(e.x[0], e.x[1], S(eps));
+    g[0] = fma(k[0], d.v, fma(k[0], d.low, k[2] * d.v));
     g[1] = -g[0];
   }
 };

@@ -39,7 +39,7 @@ struct CosineSimilarity {
     out[1] = e.x[0] * e.x[0];
     out[2] = e.t * e.t;
   }
-  /// k: cosine, 1/(|y| |t|), cosine/|y|^2
+  /// k: cosine, 1/(|y| |t|), cosine/|y|^2, and what float takes from the last two
   template <int sweep>
   FUSELAGE_HD void gather(const RowFacts&, const double* sums, double* k) const {
     const double y = sqrt(sums[1]), t = sqrt(sums[2]);
@@ -47,13 +47,14 @@ struct CosineSimilarity {
     k[1] = product == 0 ? 0 : 1 / product;
     k[0] = sums[0] * k[1];
     k[2] = y <= eps ? 0 : k[0] / sums[1];
+    for (int i = 1; i < 3; ++i) k[i + 2] = k[i] - static_cast<double>(static_cast<float>(k[i]));
   }
   FUSELAGE_HD double value(const RowFacts&, const double* k) const {
     return form == CosineForm::distance ? 1 - k[0] : -k[0];
   }
   template <class S>
   FUSELAGE_HD void gradient(const RowElement<S>& e, const S* k, S* g) const {
-    g[0] = fma(k[2], e.x[0], -(k[1] * e.t));
+    g[0] = fma(k[2], e.x[0], fma(-k[1], e.t, fma(k[4], e.x[0], -(k[3] * e.t))));
   }
 };
 

@@ -45,16 +45,14 @@ struct CrossEntropy {
   /// Which elements have a slope; the greatest of a normalised row is told by the sign of k[5].
   template <class S>
   FUSELAGE_HD auto is_inside(const RowElement<S>& e, const S* k) const {
-    const S u = e.x[0] * k[2];
-    const auto within = !((u < S(low())) | (u > S(high())));
+    const auto within = !((e.x[0] < k[0]) | (e.x[0] * k[2] > S(high())));
     const auto top = (e.most > S(0)) & (S(normalise ? 1 : 0) > S(0));
     return (within & !top) | (top & !(k[5] < S(0)));
   }
 
-  /// k: 1 - s, s/C, 1/sum, then log u of the greatest until the value, A, the odds against the greatest or -1, and the
-  /// logarithms of clip and 1 - clip, which has lost digits of clip
+  /// k: the least y that is inside, s/C, 1/sum, then log u of the greatest until the value, A, the odds against the
+  /// greatest or -1, and the logarithms of clip and 1 - clip, which has lost digits of clip
   FUSELAGE_HD void start(const RowFacts& facts, double* k) const {
-    k[0] = 1 - label_smoothing;
     k[1] = label_smoothing / static_cast<double>(facts.cols);
     k[6] = log(clip);
     k[7] = log1p(-clip);
@@ -64,8 +62,8 @@ struct CrossEntropy {
     if constexpr (sweep == 0) {
       out[0] = select(e.most > S(0), S(0), e.x[0]);
     } else {
-      const S q = class_coefficient(e, k[0], k[1]), zero = S(0), u = e.x[0] * k[2];
-      const S held = select(u < S(low()), k[6], select(u > S(high()), k[7], log(u)));
+      const S q = class_coefficient(e, S(1 - label_smoothing), k[1]), zero = S(0), u = e.x[0] * k[2];
+      const S held = select(e.x[0] < k[0], k[6], select(u > S(high()), k[7], log(u)));
       const S log_u = select(e.most > zero, k[3], held);
       out[0] = select(q == zero, zero, -(q * log_u));
       out[1] = select(is_inside(e, k), q, zero);
@@ -77,7 +75,9 @@ struct CrossEntropy {
       const double sum = facts.most + sums[0], odds = normalise ? sums[0] / facts.most : 1 / facts.most - 1;
       const double top = normalise ? facts.most / sum : facts.most;
       const bool over = clip > 0 && odds<clip / (1 - clip), under = clip> 0 && top < clip;
-      k[2] = normalise ? (sum <= 0 ? __builtin_nan("") : 1 / sum) : 1;
+      const double divisor = normalise ? (sum <= 0 ? __builtin_nan("") : sum) : 1;
+      k[0] = low() * divisor;
+      k[2] = 1 / divisor;
       k[3] = over ? k[7] : under ? k[6] : normalise ? -log1p(odds) : log(top);
       k[5] = over || under ? -1 : odds;
     } else {
@@ -88,7 +88,7 @@ struct CrossEntropy {
   FUSELAGE_HD double value(const RowFacts&, const double* k) const { return k[3]; }
   template <class S>
   FUSELAGE_HD void gradient(const RowElement<S>& e, const S* k, S* g) const {
-    const S q = class_coefficient(e, k[0], k[1]), zero = S(0);
+    const S q = class_coefficient(e, S(1 - label_smoothing), k[1]), zero = S(0);
     const auto inside = is_inside(e, k) & (q != zero);
     const S own = select(inside, q / e.x[0], zero), top = select(inside, fma(-q, k[5], k[4] - q), k[4]);
     g[0] = normalise ? select(e.most > zero, top * k[2], fma(k[4], k[2], -own)) : -own;

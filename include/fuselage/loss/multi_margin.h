@@ -29,10 +29,11 @@ struct MultiMargin {
                       Field{"ignore_index", &MultiMargin::ignore_index, Range{}, "rows with this label are left out"}};
   }
 
-  /// max(0, ...), and 0 for the label
+  /// max(0, ...), and 0 for the label. Whichever two of the three numbers cancel, the digits of the third count.
   template <class S>
   FUSELAGE_HD S excess(const RowElement<S>& e, const S* k) const {
-    const S lead = (e.x[0] - k[0]) + S(margin);
+    const ExactSum<S> sum = exact_sum(e.x[0], k[0], S(margin));
+    const S lead = sum.v + sum.low;
     return select((e.t > S(0)) | (lead <= S(0)), S(0), lead);
   }
   template <class S>

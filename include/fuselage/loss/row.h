@@ -55,6 +55,23 @@ struct RowElement {
   S most;       ///< 1 for the element that ranks first, else 0; losses that rank alone
 };
 
+/// The sum a - b + c of three floats to twice their digits: v is a - b + c but for two roundings, `low` what they cost;
+/// 0 where v is not finite.
+template <class S>
+struct ExactSum {
+  S v, low;
+};
+template <class S>
+FUSELAGE_HD ExactSum<S> exact_sum(S a, S b, S c) {
+  const S gap = a - b, back = gap - a, v = gap + c, more = v - gap;
+  const S low = ((a - (gap - back)) - (b + back)) + ((gap - (v - more)) + (c - more));
+  return {v, select(low == low, low, S(0))};
+}
+template <class S>
+FUSELAGE_HD S square(ExactSum<S> d) {
+  return fma(d.v, d.v, (d.v + d.v) * d.low);
+}
+
 /// A class's coefficient w (keep t + even): class weight w, t as in RowElement, keep = 1 - s and even = s/C with label
 /// smoothing s; 0 where that factor is, whatever the weight.
 template <class S>

@@ -38,25 +38,19 @@ struct Triplet {
   FUSELAGE_HD bool plain() const { return p == 1 || p == 2; }
   FUSELAGE_HD int sweeps() const { return plain() ? 1 : 2; }
 
-  /// A difference a - b + eps, and what it was rounded off by.
   template <class S>
-  struct Difference {
-    S v, low;
-  };
-  template <class S>
-  FUSELAGE_HD Difference<S> difference(S a, S b) const {
-    const S c = S(eps), gap = a - b, back = gap - a, v = gap + c, more = v - gap;
-    return {v, ((a - (gap - back)) - (b + back)) + ((gap - (v - more)) + (c - more))};
+  FUSELAGE_HD ExactSum<S> difference(S a, S b) const {
+    return exact_sum(a, b, S(eps));
   }
   /// (|v| k)^power for a power that multiplies every rounding.
   template <class S>
-  FUSELAGE_HD S power_of(Difference<S> d, S k, double power) const {
+  FUSELAGE_HD S power_of(ExactSum<S> d, S k, double power) const {
     const S a = abs(d.v), r = a * k, low = fma(copysign(S(1), d.v) * d.low, k, fma(a, k, -r));
     const S y = pow(r, S(power)), lost = S(power - static_cast<double>(static_cast<float>(power)));
     return select(r > S(0), fma(y, fma(S(power), low / r, lost * log(r)), y), y);
   }
   template <class S>
-  FUSELAGE_HD void differences(const RowElement<S>& e, Difference<S>* d) const {
+  FUSELAGE_HD void differences(const RowElement<S>& e, ExactSum<S>* d) const {
     d[0] = difference(e.x[0], e.x[1]);
     d[1] = difference(e.x[0], e.x[2]);
     d[2] = difference(e.x[1], e.x[2]);
@@ -65,11 +59,11 @@ struct Triplet {
   /// k: 1/length of the three differences (0 for 0), then 1/distance, rounded; what multiplies their slopes; value
   template <int sweep, class S>
   FUSELAGE_HD void terms(const RowElement<S>& e, const S* k, S* out) const {
-    Difference<S> d[3];
+    ExactSum<S> d[3];
     differences(e, d);
     for (int i = 0; i < 3; ++i) {
       if constexpr (sweep == 0)
-        out[i] = p == 1 ? abs(d[i].v) : d[i].v * d[i].v;
+        out[i] = p == 1 ? abs(d[i].v) : square(d[i]);
       else
         out[i] = plain() ? S(0) : power_of(d[i], k[i], p);
     }
@@ -101,19 +95,24 @@ struct Triplet {
 
   /// The derivative of a distance by the first of its rows, but for k[3] to k[5].
   template <class S>
-  FUSELAGE_HD S slope(Difference<S> d, S k) const {
-    if (p == 2) return d.v;
+  FUSELAGE_HD ExactSum<S> slope(ExactSum<S> d, S k) const {
+    if (p == 2) return d;
     const S size = p == 1 ? S(1) : power_of(d, k, p - 1);
-    return select(d.v == S(0), S(0), copysign(size, d.v));
+    return {select(d.v == S(0), S(0), copysign(size, d.v)), S(0)};
+  }
+  /// k a + m b
+  template <class S>
+  static FUSELAGE_HD S sum(S k, ExactSum<S> a, S m, ExactSum<S> b) {
+    return fma(k, a.v, fma(m, b.v, fma(k, a.low, m * b.low)));
   }
   template <class S>
   FUSELAGE_HD void gradient(const RowElement<S>& e, const S* k, S* g) const {
-    Difference<S> d[3];
+    ExactSum<S> d[3];
     differences(e, d);
-    const S near = k[3] * slope(d[0], k[0]), far = k[4] * slope(d[1], k[1]), other = k[5] * slope(d[2], k[2]);
-    g[0] = near + far;
-    g[1] = other - near;
-    g[2] = S(0) - (far + other);
+    for (int i = 0; i < 3; ++i) d[i] = slope(d[i], k[i]);
+    g[0] = sum(k[3], d[0], k[4], d[1]);
+    g[1] = sum(k[5], d[2], -k[3], d[0]);
+    g[2] = sum(-k[4], d[1], -k[5], d[2]);
   }
 };
 
