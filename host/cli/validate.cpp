@@ -22,9 +22,17 @@ Json regimes_of(const ValidationRow& row) {
   Json json = Json::object();
   for (const Regime regime : kRegimes) {
     const RegimeErrors& found = row.regimes[static_cast<std::size_t>(regime)];
-    if (found.cases > 0)
-      json[std::string(name_of(regime))] = {
-          {"cases", found.cases}, {"value_ulp", number(found.value_ulp)}, {"gradient_ulp", number(found.gradient_ulp)}};
+    if (found.cases == 0) continue;
+    Json& errors = json[std::string(name_of(regime))] = {
+        {"cases", found.cases}, {"value_ulp", number(found.value_ulp)}, {"gradient_ulp", number(found.gradient_ulp)}};
+    if (found.torch_value_ulp < 0) continue;
+    errors["plain_value_ulp"] = number(found.plain_value_ulp);
+    errors["plain_gradient_ulp"] = number(found.plain_gradient_ulp);
+    errors["torch_value_ulp"] = number(found.torch_value_ulp);
+    errors["torch_gradient_ulp"] = number(found.torch_gradient_ulp);
+    errors["torch_allowance"] = found.torch_allowance;
+    errors["torch_reason"] = found.torch_reason;
+    errors["no_worse_than_torch"] = !found.is_value_worse() && !found.is_gradient_worse();
   }
   return json;
 }
@@ -42,6 +50,7 @@ Json to_json(const ValidationRow& row) {
           {"worst_gradient", row.worst_gradient},
           {"rounded_share", row.rounded_share},
           {"regimes", regimes_of(row)},
+          {"no_worse_than_torch", row.is_no_worse_than_torch()},
           {"budget_reason", row.budget.reason},
           {"mismatch", row.mismatch},
           {"agrees", row.agrees()},
@@ -71,8 +80,11 @@ std::string error_pair(double value, double gradient) {
 
 /// The worst errors of each loss in each regime, value / gradient; where PyTorch has it, without options beside its.
 std::string regime_table(const ValidationReport& report) {
-  std::string text =
-      fmt::format("\nWorst errors of losses in each regime, value / gradient:\n\n{:<27} {:<5}", "", "dtype");
+  std::string text = fmt::format(
+      "\nWorst errors of losses in each regime, value / gradient; without options they may exceed PyTorch's on the "
+      "same\n"
+      "inputs by {:g}, the last rounding:\n\n{:<27} {:<5}",
+      RegimeErrors::kTorchAllowance, "", "dtype");
   for (const Regime regime : kRegimes) text += fmt::format(" {:>17}", name_of(regime));
   for (const ValidationRow& row : report.rows) {
     if (row.family != "loss") continue;
@@ -92,6 +104,25 @@ std::string regime_table(const ValidationReport& report) {
     line("  PyTorch", &RegimeErrors::torch_value_ulp, &RegimeErrors::torch_gradient_ulp);
   }
   return text + '\n';
+}
+
+/// The regimes in which PyTorch is more accurate by more than is allowed, and those where more than chance is.
+std::string worse_than_torch(const ValidationRow& row) {
+  std::string text;
+  for (const Regime regime : kRegimes) {
+    const RegimeErrors& found = row.regimes[static_cast<std::size_t>(regime)];
+    const auto look = [&](const char* what, double ulp, double torch_ulp) {
+      if (found.is_worse(ulp, torch_ulp))
+        text += fmt::format("    worse than PyTorch: {} {} {:.3g}, there {:.3g}, allowed {:g} more\n", name_of(regime),
+                            what, ulp, torch_ulp, found.torch_allowance);
+    };
+    look("value", found.plain_value_ulp, found.torch_value_ulp);
+    look("gradient", found.plain_gradient_ulp, found.torch_gradient_ulp);
+    if (!found.torch_reason.empty())
+      text += fmt::format("    allowed {:g} more than PyTorch, {}: {}\n", found.torch_allowance, name_of(regime),
+                          found.torch_reason);
+  }
+  return text;
 }
 
 void print_text(const ValidationReport& report) {
@@ -114,6 +145,7 @@ void print_text(const ValidationReport& report) {
     if (row.gradient_ulp > row.budget.gradient) text += "    gradient: " + row.worst_gradient + '\n';
     if (!row.is_rounded())
       text += fmt::format("    rounded: less than {:g} % of the gradients\n", 100 * ValidationRow::kRoundedShare);
+    text += worse_than_torch(row);
     if (!row.mismatch.empty()) text += "    " + row.mismatch + '\n';
     if (!row.agrees()) text += "    " + row.disagreement + '\n';
     if (!row.budget.reason.empty()) text += fmt::format("    wider budget: {}\n", row.budget.reason);
@@ -160,7 +192,9 @@ void add_validate(CLI::App& parent, int& exit_code) {
   verb->add_flag("--finite-difference", o->derivatives, "Also check derivatives against differences, in double");
   verb->add_flag("--json", o->json, "Print JSON");
   verb->footer(
-      "Exit code 1 when an error is outside its budget, a count is wrong or two backends differ in a bit.\nExamples:\n"
+      "Exit code 1 when an error is outside its budget or above PyTorch's, a count is wrong or two backends differ in "
+      "a "
+      "bit.\nPyTorch's errors are those on the inputs of seed 0.\nExamples:\n"
       "  fuselage validate\n  fuselage validate --name huber --name adamw\n  fuselage validate --device cuda "
       "--finite-difference --json");
   verb->callback([o, &exit_code] { exit_code = run(*o); });

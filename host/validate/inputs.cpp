@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "fuselage/core/rng.h"
@@ -188,6 +189,28 @@ std::optional<LossProblem> plain(const LossProblem& problem) {
   result.reduction = Reduction::none;
   result.metrics = {};
   return result;
+}
+
+std::uint64_t digest(std::uint64_t before, const LossProblem& problem) {
+  std::uint64_t hash = before;
+  const auto add = [&](const Array& array) {
+    // FNV-1a, of words where there are whole ones
+    constexpr std::uint64_t kPrime = 0x100000001b3;
+    const std::byte* at = array.data();
+    std::int64_t left = array.bytes();
+    for (; left >= 8; left -= 8, at += 8) {
+      std::uint64_t word;
+      std::memcpy(&word, at, 8);
+      hash = (hash ^ word) * kPrime;
+    }
+    for (; left > 0; --left, ++at) hash = (hash ^ static_cast<std::uint64_t>(*at)) * kPrime;
+    hash = (hash ^ static_cast<std::uint64_t>(array.size())) * kPrime;
+  };
+  add(problem.prediction);
+  add(problem.target);
+  if (problem.second) add(*problem.second);
+  if (problem.third) add(*problem.third);
+  return hash;
 }
 
 void for_each_problem(const AnyOptimizer& entry, DType type, bool quick, std::uint64_t seed,

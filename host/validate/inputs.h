@@ -72,7 +72,10 @@ void for_each_problem(const AnyLoss& entry, DType type, bool quick, std::uint64_
 /// output by itself, without metrics. None of others, and of losses without outputs of their own.
 std::optional<LossProblem> plain(const LossProblem& problem);
 
-/// The same for an optimizer.
+/// What distinguishes the inputs of a problem from others, put after `before`.
+std::uint64_t digest(std::uint64_t before, const LossProblem& problem);
+
+/// Calls f with each problem of an optimizer.
 void for_each_problem(const AnyOptimizer& entry, DType type, bool quick, std::uint64_t seed,
                       const std::function<void(const StepProblem&)>& f);
 

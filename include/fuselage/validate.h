@@ -1,12 +1,14 @@
 // Validation: every loss and optimizer, on every backend of this machine, against the reference in double.
 //
-// Two things are judged. Accuracy: the distance from the reference, which is fed with the inputs as they are stored, in
-// units in the last place (ulp) of the type that the result is stored in, taken at max(|result|, largest term); a term
-// is what the last subtraction of a formula works on, so cancellation is not held against a result. Values, sums of
-// weights and error sums are measured in ulp of fp32, the type of the arithmetic. Sameness: all backends give the same
-// bits for values, gradients, reports, parameters and state.
+// Three things are judged. Accuracy: the distance from the reference, which is fed with the inputs as they are stored,
+// in units in the last place (ulp) of the type that the result is stored in, taken at max(|result|, largest term); a
+// term is what the last subtraction of a formula works on, so cancellation is not held against a result. Values, sums
+// of weights and error sums are measured in ulp of fp32, the type of the arithmetic. Sameness: all backends give the
+// same bits for values, gradients, reports, parameters and state. And where PyTorch has a loss, its worst error on the
+// same inputs is stored: ours may not be larger by more than half an ulp, but where a reason stands.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <iterator>
@@ -60,9 +62,20 @@ constexpr std::string_view name_of(Regime regime) {
 struct RegimeErrors {
   std::int64_t cases = 0;
   double value_ulp = 0, gradient_ulp = 0;
-  /// Those of problems without any option, each output by itself; and of PyTorch on the same inputs (all of them, not
-  /// the quick ones), measured once and stored. Negative: there are none.
+  /// Those of problems without any option, each output by itself; and of PyTorch on the same inputs, measured once for
+  /// seed 0 and stored to three digits. Negative: there are none.
   double plain_value_ulp = -1, plain_gradient_ulp = -1, torch_value_ulp = -1, torch_gradient_ulp = -1;
+
+  /// How much larger ours may be. Of two results that are equally good before it, the last rounding takes one up to
+  /// half an ulp further off by chance; what is correctly rounded is never worse.
+  static constexpr double kTorchAllowance = 0.5;
+  double torch_allowance = kTorchAllowance;
+  std::string_view torch_reason{};  ///< why it is more than that
+  bool is_worse(double ulp, double torch_ulp) const {
+    return torch_ulp >= 0 && !(ulp <= 1.005 * torch_ulp + torch_allowance);  // NaN is worse
+  }
+  bool is_value_worse() const { return is_worse(plain_value_ulp, torch_value_ulp); }
+  bool is_gradient_worse() const { return is_worse(plain_gradient_ulp, torch_gradient_ulp); }
 };
 
 /// What was found for one entry of a list with one storage type.
@@ -85,9 +98,15 @@ struct ValidationRow {
 
   bool agrees() const { return disagreement.empty(); }
   bool is_rounded() const { return family != "loss" || dtype == DType::f32 || rounded_share >= kRoundedShare; }
+  /// In no regime worse than PyTorch, where something is stored of it.
+  bool is_no_worse_than_torch() const {
+    return std::none_of(regimes.begin(), regimes.end(),
+                        [](const RegimeErrors& e) { return e.is_value_worse() || e.is_gradient_worse(); });
+  }
   /// NaN is a failure, not a small error.
   bool passed() const {
-    return value_ulp <= budget.value && gradient_ulp <= budget.gradient && is_rounded() && mismatch.empty() && agrees();
+    return value_ulp <= budget.value && gradient_ulp <= budget.gradient && is_rounded() && mismatch.empty() &&
+           agrees() && is_no_worse_than_torch();
   }
 };
 

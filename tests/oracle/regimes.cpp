@@ -7,6 +7,7 @@
 #include <fstream>
 #include <iostream>
 #include <map>
+#include <set>
 
 #include "fuselage/data.h"
 #include "host/validate/compare.h"
@@ -17,13 +18,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
-void for_each_plain(const std::function<void(int, const LossProblem&)>& f) {
+/// Calls f(number, problem, whether it is of the quick sweep).
+void for_each_plain(const std::function<void(int, const LossProblem&, bool)>& f) {
   int number = 0;
   Losses::for_each([&]<class L>() {
-    for (const DType type : {DType::f32, DType::bf16})
-      for_each_problem(AnyLoss(L{}), type, false, 0, [&](const LossProblem& problem) {
-        if (const auto p = plain(problem)) f(++number, *p);
-      });
+    for (const DType type : {DType::f32, DType::bf16, DType::f16})
+      for (const bool quick : {false, true})
+        for_each_problem(AnyLoss(L{}), type, quick, 0, [&](const LossProblem& problem) {
+          if (const auto p = plain(problem)) f(++number, *p, quick);
+        });
   });
 }
 
@@ -33,7 +36,7 @@ fs::path file(const fs::path& folder, int number, std::string_view name) {
 
 void dump(const fs::path& folder) {
   std::ofstream list(folder / "problems.txt");
-  for_each_plain([&](int number, const LossProblem& p) {
+  for_each_plain([&](int number, const LossProblem& p, bool) {
     const auto write = [&](std::string_view name, const Array& array) {
       write_npy(file(folder, number, name), is_label(array.dtype()) ? array : converted(array, DType::f32));
     };
@@ -64,22 +67,41 @@ struct Row {
   std::string loss;
   DType type;
   Regime regime;
+  bool quick;
   auto operator<=>(const Row&) const = default;
 };
 
+std::string_view enumerator_of(DType type) { return type == DType::f32 ? "f32" : type == DType::bf16 ? "bf16" : "f16"; }
 std::string number_text(double x) { return std::isfinite(x) ? fmt::format("{:.3g}", x) : "kInfinity"; }
+
+struct Sweep {
+  std::string loss;
+  DType type;
+  bool quick;
+  auto operator<=>(const Sweep&) const = default;
+};
 
 void judge(const fs::path& folder) {
   std::map<Row, Findings> found;
-  for_each_plain([&](int number, const LossProblem& p) {
+  std::map<Sweep, std::uint64_t> digests;
+  std::set<Sweep> answered;
+  for_each_plain([&](int number, const LossProblem& p, bool quick) {
+    const Sweep sweep{std::string(Losses::name_of(p.loss)), p.prediction.dtype(), quick};
+    digests[sweep] = digest(digests[sweep], p);
     if (!fs::exists(file(folder, number, "values"))) return;
+    answered.insert(sweep);
     const reference::LossOutput expected = solve_by_reference(p);
-    compare(p, expected, answer(folder, number, p, expected),
-            found[{std::string(Losses::name_of(p.loss)), p.prediction.dtype(), p.regime}]);
+    compare(p, expected, answer(folder, number, p, expected), found[{sweep.loss, sweep.type, p.regime, quick}]);
   });
+  fmt::print("inline constexpr PeerErrors kTorchErrors[] = {{\n");
   for (const auto& [row, findings] : found)
-    fmt::print("    {{\"{}\", DType::{}, Regime::{}, {}, {}}},\n", row.loss, row.type == DType::f32 ? "f32" : "bf16",
-               name_of(row.regime), number_text(findings.value.ulp), number_text(findings.gradient.ulp));
+    fmt::print("    {{\"{}\", DType::{}, Regime::{}, {}, {}, {}}},\n", row.loss, enumerator_of(row.type),
+               name_of(row.regime), row.quick, number_text(findings.value.ulp), number_text(findings.gradient.ulp));
+  fmt::print("}};\n\ninline constexpr PeerInputs kTorchInputs[] = {{\n");
+  for (const Sweep& sweep : answered)
+    fmt::print("    {{\"{}\", DType::{}, {}, {:#018x}}},\n", sweep.loss, enumerator_of(sweep.type), sweep.quick,
+               digests[sweep]);
+  fmt::print("}};\n");
 }
 
 }  // namespace

@@ -3,8 +3,8 @@
     ninja -C build oracle_regimes
     python tests/oracle/regimes.py build/tests/oracle/oracle_regimes
 
-In fp32 and bf16, on the CPU, each output and each derivative by itself (reduction none). The inputs are those of the
-sweep with seed 0, and the judge is that of the sweep.
+In fp32, bf16 and fp16, on the CPU, each output and each derivative by itself (reduction none). The inputs are those of
+the whole and of the quick sweep with seed 0, and the judge is that of the sweep.
 """
 
 import pathlib
@@ -47,7 +47,7 @@ def answer(folder, number, loss, dtype):
     def write(name, tensor):
         np.save(folder / f"{number}.{name}.npy", tensor.detach().float().numpy())
 
-    kind = {"fp32": torch.float32, "bf16": torch.bfloat16}[dtype]
+    kind = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[dtype]
     leaves = {}
     for name in ("prediction", "second", "third"):
         tensor = read(name)
@@ -79,17 +79,18 @@ def main(program):
                 answer(folder, number, loss, dtype)
             except (RuntimeError, NotImplementedError) as error:
                 print(f"{line}: {str(error).splitlines()[0]}", file=sys.stderr)
-        rows = subprocess.run([program, "judge", name], check=True, capture_output=True, text=True).stdout
-    write_header(rows)
+        tables = subprocess.run([program, "judge", name], check=True, capture_output=True, text=True).stdout
+    write_header(tables)
 
 
-def write_header(rows):
+def write_header(tables):
     version = torch.__version__.split("+")[0]
     HEADER.write_text(f"""\
-// The worst errors of PyTorch {version} on the CPU, on the plain inputs of the sweep, in the sweep's units. Written by
-// tests/oracle/regimes.py.
+// The worst errors of PyTorch {version} on the CPU, on the plain inputs of the sweep with seed 0, in the sweep's units.
+// Written by tests/oracle/regimes.py.
 #pragma once
 
+#include <cstdint>
 #include <string_view>
 
 #include "fuselage/core/field.h"
@@ -101,12 +102,19 @@ struct PeerErrors {{
   std::string_view loss;
   DType dtype;
   Regime regime;
+  bool quick;  ///< on the inputs of the quick sweep
   double value_ulp, gradient_ulp;
 }};
 
-inline constexpr PeerErrors kTorchErrors[] = {{
-{rows}}};
+/// Of which inputs the errors are.
+struct PeerInputs {{
+  std::string_view loss;
+  DType dtype;
+  bool quick;
+  std::uint64_t digest;
+}};
 
+{tables}
 }}  // namespace fuselage::validate
 """)
 
