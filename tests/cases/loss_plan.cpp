@@ -14,8 +14,8 @@ constexpr std::int64_t kSmallCase = 10000;  ///< elements
 
 // Sizes around the widths of vectors (4, 8), tiles (32, 256), chunks (4,096), blocks of warps that take chunks, and of
 // grids that walk on. Nothing here has more chunks than one sequence of sums takes in (4,096 of them: 16.8 million
-// elements).
-constexpr Shape kPointwiseShapes[] = {{5, 3},    {0, 3},    {3, 0},     {1, 1},   {1, 4},    {7, 1},
+// elements). The plain one, in which options stand alone, has a whole tile, which goes a shorter way, and a tail.
+constexpr Shape kPointwiseShapes[] = {{33, 9},   {0, 3},    {3, 0},     {1, 1},   {1, 4},    {7, 1},
                                       {1, 8},    {3, 3},    {31, 1},    {4, 8},   {3, 11},   {1, 255},
                                       {16, 16},  {257, 1},  {15, 273},  {64, 64}, {17, 241}, {1, 8191},
                                       {2, 4096}, {3, 2731}, {20011, 1}, {7, 7200}};
