@@ -66,7 +66,7 @@ struct PenaltyPlan {
                      {"weights", {"none", "weights", "mask", "both", "some bad"}},
                      {"labels", {"u8", "i8", "i16", "i32", "i64", "real", "some bad"}},
                      {"groups", {"u8", "i8", "i16", "i32", "i64", "some bad", "one"}},
-                     {"numbers", {"ordinary", "large", "not finite"}},
+                     {"numbers", {"ordinary", "large", "not finite", "all the same"}},
                      {"bad labels", {"error", "ignore"}},
                      {"scale", {"1", "128, with an upstream gradient"}}};
     for (Factor& factor : limit_factors(false)) space.factors.push_back(std::move(factor));
@@ -129,6 +129,7 @@ PenaltyInputs make_inputs(const PenaltyPlan& plan, const Levels& levels, const s
     const std::uint32_t word = noise.word(0, i);
     float x = (levels[kPenaltyNumbers] == 1 ? 300 : 6) * (uniform(word) - 0.5f);
     if (levels[kPenaltyNumbers] == 2 && word % 97 == 0) x = not_finite(word >> 8);
+    if (levels[kPenaltyNumbers] == 3) x = 0.5f;  // groups that are equal
     in.prediction.set(i / cols, i % cols, x);
   }
   const auto labels = [&](Image image, std::uint32_t stream, std::int64_t count, bool some_bad) {
