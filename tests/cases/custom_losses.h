@@ -60,6 +60,15 @@ struct Scaled {
   }
 };
 
+/// Two predictions, and both gradients are given.
+struct GivenScaled {
+  template <class S>
+  FUSELAGE_HD ValueGrads<S> operator()(S y, S z, S t) const {
+    const S d = y - t;
+    return {d * d * z, S(2) * d * z, d * d};
+  }
+};
+
 /// For the device of this build.
 std::vector<CustomLoss> device_losses();
 
@@ -70,7 +79,8 @@ inline std::vector<CustomLoss> all_custom_losses() {
           custom_loss(Transcendental{}, "transcendental"),
           custom_loss(GivenPseudoHuber{}, "given"),
           custom_loss(Root{}, "root"),
-          custom_loss(Scaled{}, "scaled")};
+          custom_loss(Scaled{}, "scaled"),
+          custom_loss(GivenScaled{}, "given scaled")};
 }
 
 }  // namespace fuselage::cases
