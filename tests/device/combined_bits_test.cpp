@@ -44,7 +44,7 @@ std::vector<T> download(Backend& backend, const Buffer& buffer) {
 }
 
 template <class T>
-Outcome run(Backend& backend, std::int64_t rows, std::int64_t cols, bool learned, bool bad) {
+Outcome run(Backend& backend, std::int64_t rows, std::int64_t cols, bool learned, bool bad, float scale = 64) {
   std::vector<T> y, z;
   std::vector<float> t;
   std::vector<std::int32_t> labels;
@@ -69,7 +69,8 @@ Outcome run(Backend& backend, std::int64_t rows, std::int64_t cols, bool learned
   const std::vector<LossTerm> terms{
       {loss::Mse{}, squared, 0.5}, {loss::Mae{}, absolute, 3}, {loss::SoftmaxCrossEntropy{}, classes, 1}};
   CombinedLoss sum(backend, terms.size());
-  sum.run(terms, report.as<LossReport>(), 64, learned ? ds.as<float>() : nullptr, learned ? gs.as<float>() : nullptr);
+  sum.run(terms, report.as<LossReport>(), scale, learned ? ds.as<float>() : nullptr,
+          learned ? gs.as<float>() : nullptr);
   Outcome out;
   out.total = download<LossReport>(backend, report)[0];
   out.first = download<std::uint8_t>(backend, gy);
@@ -92,6 +93,16 @@ TEST_F(DeviceCombination, SumsOfLossesHaveTheBitsOfTheCpu) {
         EXPECT_EQ(run<bf16>(*device_, rows, cols, learned, bad), run<bf16>(*cpu_, rows, cols, learned, bad));
         EXPECT_EQ(run<f16>(*device_, rows, cols, learned, bad), run<f16>(*cpu_, rows, cols, learned, bad));
       }
+}
+
+/// Gradients that are finite one by one, and whose sums are not.
+TEST_F(DeviceCombination, SumsThatOverflowAreCounted) {
+  for (const std::int64_t rows : {5, 203}) {
+    const float scale = 16000 * static_cast<float>(3 * rows);
+    const Outcome should = run<f16>(*cpu_, rows, 3, false, false, scale);
+    EXPECT_GT(should.total.nonfinite, rows / 2);
+    EXPECT_EQ(run<f16>(*device_, rows, 3, false, false, scale), should);
+  }
 }
 
 /// Two terms that share a gradient whose rows stand in blocks.
