@@ -4,14 +4,15 @@
 #include <tuple>
 
 #include "fuselage/core/field.h"
-#include "fuselage/core/scalar.h"
 #include "fuselage/optim/concepts.h"
+#include "fuselage/optim/moments.h"
 
 namespace fuselage::optim {
 
 /// v <- momentum v + (1 - dampening) g, p <- p - lr v; with nesterov p <- p - lr (g + momentum v). On step 1 v = g,
 /// without dampening. momentum = 0: p <- p - lr g. As PyTorch: the velocity holds no learning rate, so a new rate acts
-/// on all of it at once (Keras's holds it). Sutskever et al., ICML 2013.
+/// on all of it at once; with velocity = scaled, as Keras, lr g takes the place of g and lr is left out elsewhere.
+/// Sutskever et al., ICML 2013.
 struct Sgd {
   static constexpr std::string_view name = "sgd";
   static constexpr std::string_view formula =
@@ -20,28 +21,32 @@ struct Sgd {
   static constexpr int slots = 1;
   double lr = 1e-3, momentum = 0, dampening = 0;
   bool nesterov = false;
+  Velocity velocity = Velocity::plain;
   static constexpr auto fields() {
     return std::tuple{Field{"lr", &Sgd::lr, kNonNegative, "learning rate"},
                       Field{"momentum", &Sgd::momentum, kDecayRate, "share of the velocity that is kept"},
                       Field{"dampening", &Sgd::dampening, kFraction, "share of the gradient kept out of the velocity"},
-                      Field{"nesterov", &Sgd::nesterov, kFraction, "look ahead by the velocity"}};
+                      Field{"nesterov", &Sgd::nesterov, kFraction, "look ahead by the velocity"},
+                      Field{"velocity", &Sgd::velocity, Range{}, "without the learning rate in it, or with it"}};
   }
+  FUSELAGE_HD unsigned in_use() const { return momentum > 0; }
 
   struct Step {
-    float lr, momentum, admitted, ahead;
+    float entering, momentum, admitted, ahead, leaving;
   };
-  FUSELAGE_HD Step at(std::int64_t t, double rate) const {
-    const bool whole = t == 1 || momentum == 0;
-    return {static_cast<float>(rate), static_cast<float>(momentum), static_cast<float>(whole ? 1 : 1 - dampening),
-            static_cast<float>(nesterov ? momentum : 0)};
+  FUSELAGE_HD Step at(std::int64_t t, double rate, double*) const {
+    const bool whole = t == 1 || momentum == 0, scaled = velocity == Velocity::scaled && momentum > 0;
+    return {static_cast<float>(scaled ? rate : 1), static_cast<float>(momentum),
+            static_cast<float>(whole ? 1 : 1 - dampening), static_cast<float>(nesterov ? momentum : 0),
+            static_cast<float>(scaled ? 1 : rate)};
   }
   /// Without momentum v is g and the state stays as it is; `ahead` is 0 without Nesterov.
   template <class S>
   FUSELAGE_HD static void update(const Step& s, S& p, S g, S* state) {
-    const S v = fma(S(s.momentum), state[0], S(s.admitted) * g);
-    const S ahead = S(s.ahead), direction = select(ahead > S(0), fma(ahead, v, g), v);
+    const S x = S(s.entering) * g, v = fma(S(s.momentum), state[0], S(s.admitted) * x);
+    const S ahead = S(s.ahead), direction = select(ahead > S(0), fma(ahead, v, x), v);
     state[0] = select(S(s.momentum) > S(0), v, state[0]);
-    p = fma(-S(s.lr), direction, p);
+    p = fma(-S(s.leaving), direction, p);
   }
 };
 
