@@ -169,29 +169,116 @@ double finite_difference(std::string_view name, const Options& options, const Lo
 std::vector<double> finite_difference_gradient(std::string_view name, const Options& options, const LossInput& input,
                                                double step = 1e-6, int which = 0);
 
-/// One step of an update rule on one tensor, in place: p and state change, g does not.
+/// What a rule keeps from step to step beside its arrays; 0 at first.
+struct Memory {
+  double group[2] = {0, 0};  ///< nadam: the product of mu; schedule_free_*: the sum of the weights, the greatest rate
+  double tensor = 0;         ///< novograd: v
+};
+
+/// One step of an update rule on one tensor, in place: p, state and memory change, g does not.
 ///
-/// Options of every rule: maximize=0 (g <- -g, first), l2=0 and l1=0 (then g <- g + l2 p + l1 sign(p), sign(0) = 0).
-///   sgd    momentum=0 (mu), dampening=0, nesterov=0: v = mu v + (1 - dampening) g, on step 1 v = g; p -= lr v, or with
-///          nesterov p -= lr (g + mu v). Without momentum p -= lr g, and the state is left alone.
-///   adam   beta1=0.9, beta2=0.999 in [0, 1), eps=1e-8 >= 0: m = beta1 m + (1-beta1) g, v = beta2 v + (1-beta2) g^2,
-///          p -= lr (m / (1-beta1^t)) / (sqrt(v / (1-beta2^t)) + eps)
-///   adamw  as adam, weight_decay=0.01: p <- p (1 - lr weight_decay) before the step
+/// Options of every rule, in the order in which they act: maximize=0 (g <- -g), l2=0 and l1=0 (g <- g + l2 p + l1
+/// sign(p), sign(0) = 0), decay=0 (p <- p (1 - lr decay)). Then the rule; betas, rho and momentum are in [0, 1), what
+/// is not named is at least 0; mhat = m/(1-beta1^t), vhat = v/(1-beta2^t); 0 divided by 0 is 0 in adagrad, rmsprop and
+/// novograd. State arrays are in the order of the letters on the left of "<-".
+///   sgd        momentum=0 (mu), dampening=0, nesterov=0, velocity=0: v <- mu v + (1 - dampening) g, on step 1 v = g;
+///              p -= lr v, or with nesterov lr (g + mu v). velocity 1: lr g in place of g, and lr nowhere else.
+///              Without momentum p -= lr g, and the state is left alone.
+///   signsgd    momentum=0: m <- momentum m + (1-momentum) g; p -= lr sign(m). Without momentum sign(g), likewise.
+///   lion       beta1=0.9, beta2=0.99, weight_decay=0: p -= lr (sign(beta1 m + (1-beta1) g) + weight_decay p);
+///              m <- beta2 m + (1-beta2) g
+///   adam       beta1=0.9, beta2=0.999, eps=1e-8, eps_root=0, eps_form=0: m <- beta1 m + (1-beta1) g,
+///              v <- beta2 v + (1-beta2) g^2; p -= lr mhat/(sqrt(vhat + eps_root) + eps).
+///              eps_form 1: eps/sqrt(1-beta2^t) in place of eps
+///   adamw      as adam, weight_decay=0.01: p -= lr weight_decay p besides
+///   amsgrad    as adam, maximum_of=0: w <- max(w, v), w/(1-beta2^t) in place of vhat; 1: w <- max(w, vhat), w in place
+///   adamax     beta1=0.9, beta2=0.999, eps=1e-8, eps_place=1: m as adam, u <- max(beta2 u, |g| + eps); p -= lr mhat/u;
+///              eps_place 0: u <- max(beta2 u, |g|); p -= lr mhat/(u + eps)
+///   nadam      beta1=0.9, beta2=0.999, eps=1e-8, eps_root=0, momentum_decay=0.004, constant_momentum=0: m, v as adam,
+///              mu_t = beta1 (1 - 0.96^(t momentum_decay)/2) or beta1, M = mu_1 ... mu_t;
+///              p -= lr ((1-mu_t) g/(1-M) + mu_(t+1) m/(1-M mu_(t+1)))/(sqrt(vhat + eps_root) + eps)
+///   radam      as adam, eps_form=1, threshold=5 (>= 4): R = 2/(1-beta2) - 1, r = R - 2 t beta2^t/(1-beta2^t); where
+///              r > threshold, adam's step times sqrt((r-4)(r-2)R/((R-4)(R-2)r)); else p -= lr mhat
+///   adabelief  beta1=0.9, beta2=0.999, eps=1e-16, eps_root=1e-16: m as adam, s <- beta2 s + (1-beta2)(g-m)^2 +
+///              eps_root; p -= lr mhat/(sqrt(shat) + eps)
+///   yogi       beta1=0.9, beta2=0.999, eps=1e-3, eps_root=0, initial=1e-6 (of both): m as adam,
+///              v <- v - (1-beta2) sign(v - g^2) g^2; p as adam
+///   adan       beta1=0.98, beta2=0.92, beta3=0.99, eps=1e-8, weight_decay=0, eps_root=0, difference=0 (w = beta2;
+///              1: 1-beta2): d = g - b, 0 on step 1; m <- beta1 m + (1-beta1) g, v <- beta2 v + (1-beta2) d,
+///              n <- beta3 n + (1-beta3)(g + w d)^2, b <- g;
+///              p <- (p - lr (mhat + w vhat)/(sqrt(nhat + eps_root) + eps))/(1 + lr weight_decay)
+///   ademamix   beta1=0.9 and beta3=0.9999 in (0, 1), beta2=0.999, alpha=5, eps=1e-8, weight_decay=0, eps_root=0,
+///              warmup=0: m as adam, n <- b n + (1-b) g, v as adam; p -= lr ((mhat + a n)/(sqrt(vhat + eps_root) + eps)
+///              + weight_decay p), a = alpha min(t/warmup, 1), 1/log b from 1/log beta1 to 1/log beta3 likewise
+///   adagrad    lr_decay=0, eps=1e-10, initial=0, eps_place=0: s <- s + g^2 from initial on; p -= lr/(1 + (t-1)
+///              lr_decay) g/(sqrt(s) + eps); eps_place 1: g/sqrt(s + eps)
+///   adadelta   rho=0.9, eps=1e-6 (>= 1e-30): s <- rho s + (1-rho) g^2, d = g sqrt(u + eps)/sqrt(s + eps),
+///              u <- rho u + (1-rho) d^2; p -= lr d
+///   rmsprop    rho=0.99, eps=1e-8, momentum=0, initial=0, centered=0, nesterov=0, bias_correction=0, eps_place=0,
+///              velocity=0: v <- rho v + (1-rho) g^2 from initial on, a <- rho a + (1-rho) g, w = v, or centred
+///              max(0, v - a^2), of v and a divided by 1-rho^t with bias_correction; x = g/(sqrt(w) + eps), eps_place
+///              1: g/sqrt(w + eps); b <- momentum b + x; p -= lr b, or with nesterov lr (x + momentum b). velocity as
+///              sgd. a and b are left alone where they are not used
+///   rprop      shrink=0.5 in (0, 1), grow=1.2 > 1, smallest=1e-6, largest=50: h <- g, 0 where g has turned against h;
+///              s <- s grow, s shrink or s by the sign of g h, within the bounds, lr at first; p -= sign(h) s
+///   lamb       beta1=0.9, beta2=0.999, eps=1e-6, weight_decay=0, eps_root=0, lowest=0, highest=inf: m, v, u as adam
+///              + weight_decay p, r = |p|/|u| within [lowest, highest], 1 where a norm is 0; p -= lr r u
+///   lars       momentum=0.9, weight_decay=0, trust=1e-3, eps=0, nesterov=0, norm=0: x = g + weight_decay p,
+///              r = trust |p|/(|g| + weight_decay |p| + eps), norm 1: trust |p|/(|x| + eps), 1 where |p| or |g| (|x|)
+///              is 0; v <- momentum v + lr r x; p -= v, or with nesterov lr r x + momentum v
+///   novograd   beta1=0.95, beta2=0.98, eps=1e-8, weight_decay=0, eps_root=0, averaging=0: v <- beta2 v + (1-beta2)
+///              |g|^2, on step 1 |g|^2; u = g/(sqrt(v + eps_root) + eps) + weight_decay p; m <- beta1 m + u, or with
+///              averaging beta1 m + (1-beta1) u, on step 1 u; p -= lr m
+///   schedule_free_sgd    beta1=0.9 in (0, 1), weight_decay=0, power=0, lr_power=2: p is y, z = y at first,
+///              x = (y - (1-beta1) z)/beta1, z <- z - lr (g + weight_decay y), x <- (1-c) x + c z,
+///              y <- (1-beta1) z + beta1 x, c = w/(sum of w), w = t^power (greatest lr so far)^lr_power
+///   schedule_free_adamw  likewise, beta2=0.999, eps=1e-8: z <- z - lr (g/(sqrt(vhat) + eps) + weight_decay y), v as
+///              adam
 /// t counts from 1. `state` holds state_count(name) arrays of p's size; an empty one is filled with zeros.
 void step(std::string_view name, const Options& options, std::int64_t t, double lr, std::vector<double>& p,
-          const std::vector<double>& g, std::vector<std::vector<double>>& state);
+          const std::vector<double>& g, std::vector<std::vector<double>>& state, Memory& memory);
 
-/// Arrays of state for each parameter: sgd 1 (v), adam and adamw 2 (m, v).
 std::int64_t state_count(std::string_view name);
 std::vector<std::string> optimizer_names();
 
-/// The factor on the learning rate at a step counted from 0.
-///   constant  1
-///   step      every (required, >= 1), gamma=0.1: gamma^floor(step / every)
-///   cosine    total (required, >= 1), warmup=0, floor=0: (step+1)/warmup while step < warmup, then
-///             floor + (1-floor) (1 + cos(pi (step-warmup)/(total-warmup))) / 2, and floor from step `total` on
+/// The factor on the learning rate at a step counted from 0. What is required is named without a value; numbers of
+/// steps are whole; a total of 0 has no end, and its decay never begins.
+///   constant      1
+///   step          every >= 1, gamma=0.1: gamma^floor(step/every)
+///   multistep     at.0 < at.1 < ... (>= 1), gamma=0.1: gamma^(how many of them are at most step)
+///   exponential   gamma, every=1, begin=0, staircase=0, limit=0: gamma^(max(0, step - begin)/every), with staircase
+///   the
+///                 floor of the exponent; at least limit for gamma < 1, at most limit, if it is not 0, for gamma > 1
+///   polynomial    total, begin=0, power=1, end=0, cycle=0: end + (1-end) (1 - min(d, n)/n)^power, d = max(0, step -
+///                 begin), n = total, or with cycle total ceil(d/total)
+///   linear        total, begin=0, start=1, end=0: (1-x) start + x end, x = (step - begin)/total in [0, 1]
+///   cosine        total, warmup=0, floor=0, power=1, first=0, growth=1, shrink=1, swing=0: (step+1)/warmup while
+///                 step < warmup, then floor + (1-floor) ((1 + cos(pi (step-warmup)/(total-warmup)))/2)^power; floor
+///                 from step total on, unless swing=1. first: periods of first, first growth, first growth^2 ... steps
+///                 follow each other, (step - begin of the period)/its length under the cosine, (1-floor) shrink^n in
+///                 the n-th
+///   one_cycle     total, pct_start=0.3, div_factor=25, final_div_factor=1e4, anneal=0 (half a cosine; 1: a line),
+///                 three_phase=0: a = 1/div_factor at step 0, 1 at pct_start total - 1, with three_phase a at 2
+///                 pct_start total - 2, a/final_div_factor from total - 1 on
+///   warmup        steps, start=0, offset=1: start + (1-start) min(1, (step + offset)/steps)
+///   wsd           total, warmup=0, decay=0 (floor(total/10)), floor=0, shape=0: (step+1)/warmup while step < warmup, 1
+///                 until total - decay, then floor + (1-floor) d(x), x = (step - total + decay)/decay; floor from total
+///                 on. d = 1 - x, (1 + cos(pi x))/2, 1 - sqrt(x)
+///   piecewise     at.0 ..., values.0 ... (one more), interpolate=0: values.i for i of at <= step; interpolate=1, 2:
+///   from
+///                 there to values.(i+1) at at.i along a line, half a cosine
+///   inverse_time  rate, every, staircase=0: 1/(1 + rate step/every), with staircase floor(step/every)
+///   inverse_sqrt  timescale: 1/sqrt(1 + step/timescale)
+///   plateau       1: see plateau()
 double schedule(std::string_view name, const Options& options, std::int64_t step);
 std::vector<std::string> schedule_names();
+
+/// The factors after each observation. gamma=0.1, patience=10, threshold=1e-4, threshold_mode=0, cooldown=0, floor=0,
+/// eps=0, mode=0: an observation is better than the best so far when it is below best (1 - threshold), with
+/// threshold_mode=1 below best - threshold, with mode=1 above best (1 + threshold) or best + threshold; one that is NaN
+/// never is. When more than `patience` in a row were not, the factor is multiplied by gamma, but not below floor and
+/// only if it loses more than eps, and the next `cooldown` ones do not count.
+std::vector<double> plateau(const Options& options, const std::vector<double>& observed);
 
 struct ActivationOutput {
   double value = 0;

@@ -49,6 +49,8 @@ void check_ranges(Complaints& found) {
       if (field.range.high_open || std::isfinite(field.range.high))
         wrong.push_back(
             detail::value_text(field.range.high_open ? field.range.high : std::nextafter(field.range.high, infinity)));
+    } else if constexpr (is_numbers<V>) {
+      wrong.insert(wrong.end(), {"1/", "/1", "1//2", "1/word", detail::value_text(field.range.low - 1)});
     } else if (std::isfinite(field.range.low)) {
       wrong.push_back(std::to_string(static_cast<std::int64_t>(field.range.low) - 1));
     }

@@ -2,6 +2,7 @@
 // parsing, printing, checking, help, JSON and the tables of the documentation.
 #pragma once
 
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
 #include <limits>
@@ -12,6 +13,7 @@
 #include <type_traits>
 
 #include "fuselage/core/error.h"
+#include "fuselage/core/numbers.h"
 
 namespace fuselage {
 
@@ -49,8 +51,9 @@ inline std::string to_string(const Range& r) {
   return (r.low_open ? "(" : "[") + number(r.low) + ", " + number(r.high) + (r.high_open ? ")" : "]");
 }
 
-/// One field of Owner. T is double, std::int64_t, bool, std::optional of a number (text "none" when absent), or an
-/// enumeration with values from 0 on and a function names_of(T) that gives an array of their names.
+/// One field of Owner. T is double, std::int64_t, bool, std::optional of a number (text "none" when absent), Numbers
+/// ("1/2/3", each of them in the range), or an enumeration with values from 0 on and a function names_of(T) that gives
+/// an array of their names.
 template <class Owner, class T>
 struct Field {
   using value_type = T;
@@ -90,7 +93,9 @@ std::string type_name() {
     std::string names;
     for (const std::string_view name : names_of(T{})) names += (names.empty() ? "" : " or ") + std::string(name);
     return names;
-  } else if constexpr (std::is_same_v<T, std::int64_t>)
+  } else if constexpr (is_numbers<T>)
+    return type_name<typename T::value_type>() + " list of up to " + std::to_string(T::capacity);
+  else if constexpr (std::is_same_v<T, std::int64_t>)
     return "integer";
   else if constexpr (std::is_same_v<T, bool>)
     return "boolean";
@@ -109,6 +114,10 @@ std::string value_text(const T& value) {
     return index < names_of(value).size() ? std::string(names_of(value)[index]) : std::to_string(index);
   } else if constexpr (is_optional<T>) {
     return value ? value_text(*value) : "none";
+  } else if constexpr (is_numbers<T>) {
+    std::string text;
+    for (const auto number : value) text += (text.empty() ? "" : "/") + value_text(number);
+    return text.empty() ? "none" : text;
   } else {
     char text[40];
     const auto end = std::to_chars(text, text + sizeof text, value).ptr;  // the shortest text that reads back the same
@@ -149,6 +158,20 @@ bool read_value(std::string_view text, T& out) {
     if (!read_value(text, number)) return false;
     out = number;
     return true;
+  } else if constexpr (is_numbers<T>) {
+    T list;
+    bool more = text != "none";
+    while (more) {
+      const std::size_t slash = text.find('/');
+      typename T::value_type number = 0;
+      if (list.size() == static_cast<std::int64_t>(T::capacity) || !read_value(text.substr(0, slash), number))
+        return false;
+      list.push_back(number);
+      more = slash != std::string_view::npos;
+      if (more) text.remove_prefix(slash + 1);
+    }
+    out = list;
+    return true;
   } else if constexpr (std::is_same_v<T, std::int64_t>) {
     double real = 0;  // "1e6" is an integer too
     if (read_number(text, out)) return true;
@@ -168,6 +191,8 @@ bool in_range(const Range& range, const T& value) {
     return static_cast<std::size_t>(value) < names_of(value).size();
   else if constexpr (is_optional<T>)
     return !value || range.contains(static_cast<double>(*value));
+  else if constexpr (is_numbers<T>)
+    return std::all_of(value.begin(), value.end(), [&](auto x) { return range.contains(static_cast<double>(x)); });
   else
     return range.contains(static_cast<double>(value));
 }

@@ -1,12 +1,12 @@
-// The staircase.
+// Staircases: a drop every so many steps, or at given ones.
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <tuple>
 
-#include "fuselage/core/field.h"
-#include "fuselage/core/math.h"
+#include "fuselage/schedule/concepts.h"
 
 namespace fuselage::schedule {
 
@@ -17,10 +17,24 @@ struct Step {
   std::int64_t every = 1000;
   double gamma = 0.1;
   static constexpr auto fields() {
-    return std::tuple{Field{"every", &Step::every, Range{1, 9e15}, "steps between two drops"},
+    return std::tuple{Field{"every", &Step::every, kSomeSteps, "steps between two drops"},
                       Field{"gamma", &Step::gamma, kPositive, "factor of a drop"}};
   }
-  FUSELAGE_HD double factor(std::int64_t step) const { return powi(gamma, step / every); }
+  FUSELAGE_HD double factor(std::int64_t step) const { return pow(gamma, static_cast<double>(step / every)); }
+};
+
+/// factor gamma^(milestones at or before the step). As PyTorch's MultiStepLR.
+struct MultiStep {
+  static constexpr std::string_view name = "multistep", formula = "gamma^#{i: at[i] <= step}",
+                                    summary = "multiplied by gamma at each of the given steps";
+  Milestones at{1000, 2000};
+  double gamma = 0.1;
+  static constexpr auto fields() {
+    return std::tuple{Field{"at", &MultiStep::at, kSomeSteps, "steps of the drops, ascending"},
+                      Field{"gamma", &MultiStep::gamma, kPositive, "factor of a drop"}};
+  }
+  void check() const { check_ascending(name, at); }
+  FUSELAGE_HD double factor(std::int64_t step) const { return pow(gamma, static_cast<double>(reached(at, step))); }
 };
 
 }  // namespace fuselage::schedule
