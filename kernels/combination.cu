@@ -68,7 +68,7 @@ __device__ __forceinline__ void norm_chunk(const NormArgs& a, const UpdateTensor
 }
 
 // budget: norm_kernel registers<=64 spills=0
-__global__ void __launch_bounds__(kNormThreads) norm_kernel(const __grid_constant__ NormArgs a) {
+__global__ void __launch_bounds__(kNormThreads, 8) norm_kernel(const __grid_constant__ NormArgs a) {
   const std::int64_t warps = warps_of_block(), step = gridDim.x * warps;
   for (std::int64_t chunk = blockIdx.x * warps + warp_id(); chunk < a.table.chunks; chunk += step) {
     const std::int64_t t = tensor_of_chunk(a.table.first_chunk, a.table.count, chunk);

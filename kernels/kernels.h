@@ -21,6 +21,7 @@
 #include "fuselage/pair_pass.h"
 #include "fuselage/schedules.h"
 #include "fuselage/term_pass.h"
+#include "fuselage/update_pass.h"
 
 struct CUstream_st;
 
@@ -68,26 +69,40 @@ void loss(const OwnLossView& loss, const LossBatch& batch, LossReport* report, c
 struct UpdateTensor {
   void* value;
   const void* gradient;
-  float* state[optim::kMaxSlots];
+  float* state[optim::kMaxSlots];  ///< null where the rule does not use it
+  double* kept;
   std::int64_t size;
   DType dtype;
+  std::int32_t group;
 };
-/// All tensors of an update, in device memory: `first_chunk` as tensor_of_chunk wants it.
+/// Tensors of an update, in device memory: `first_chunk` as tensor_of_chunk wants it.
 struct UpdateTable {
   const UpdateTensor* tensors = nullptr;
   const std::int64_t* first_chunk = nullptr;  ///< [count + 1]
   std::int64_t count = 0, chunks = 0;
 };
-/// The fields of StepState, in device memory.
-struct StepFields {
-  std::int64_t *step, *skipped;
-  double* lr;
+/// The tensors of one rule; the memory behind them is for rules that depend on norms, `tickets` are zero between steps.
+struct UpdateRule {
+  std::size_t rule = 0;  ///< place in the list of optimizers
+  UpdateTable table;
+  double* squares = nullptr;    ///< [2, table.chunks]
+  unsigned* tickets = nullptr;  ///< [table.count]
+  StepBytes* fitted = nullptr;  ///< [table.count]
 };
-
-/// One step of every tensor. `prepared` is kPreparedBytes of memory that the step passes scalars through.
-inline constexpr std::size_t kPreparedBytes = 128;
-void update(const UpdateTable& table, const OptimizerSpec& optimizer, const AnySchedule& schedule,
-            const StepFields& state, const LossReport* gate, void* prepared, CUstream_st* stream);
+/// What a step needs beside its tensors, in device memory.
+struct UpdateScalars {
+  const UpdateGroup* groups = nullptr;  ///< [count]
+  PreparedGroup* prepared = nullptr;    ///< [count]
+  std::int64_t count = 0;
+  StepState* state = nullptr;
+  GroupState* group_states = nullptr;  ///< [count]
+  const LossReport* gate = nullptr;
+};
+/// One step of every tensor: see Backend::update.
+void update(const UpdateScalars& scalars, std::span<const UpdateRule> rules, const PassMemory& memory,
+            CUstream_st* stream);
+/// What an observation, in device memory, makes of the groups' states: see Backend::observe.
+void observe(const UpdateScalars& scalars, const double* value, CUstream_st* stream);
 
 /// See Backend::norms; scratch of norm_scratch(...) bytes.
 std::size_t norm_scratch(const UpdateTable& table);

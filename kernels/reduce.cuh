@@ -60,6 +60,17 @@ __device__ __forceinline__ S add_warp_lanes(S (&sums)[kLanesOfThread], bool wide
   return wide ? low : low + high;
 }
 
+/// The canonical sum of 256 lanes in shared memory, which all threads of the block have written; the result is in the
+/// threads of the first warp.
+__device__ __forceinline__ double block_lanes(const double (&lanes)[kLanes]) {
+  __syncthreads();
+  if (warp_id() > 0) return 0;
+  double own[kLanesOfThread];
+#pragma unroll
+  for (int v = 0; v < kLanesOfThread; ++v) own[v] = lanes[lane_id() * kLanesOfThread + v];
+  return add_warp_lanes<kLanesOfThread>(own);
+}
+
 /// add_chunk of core/partition.h by a block: n doubles, `stride` apart. The result is in the threads of the first warp.
 __device__ __forceinline__ double block_chunk(const double* x, int n, std::int64_t stride) {
   auto& lanes = shared<double[kLanes]>([] {});
@@ -70,12 +81,7 @@ __device__ __forceinline__ double block_chunk(const double* x, int n, std::int64
     for (int i = l; i < n; i += kLanes) sum = sum + x[i * stride];
     lanes[l] = sum;
   }
-  __syncthreads();
-  if (warp_id() > 0) return 0;
-  double own[kLanesOfThread];
-#pragma unroll
-  for (int v = 0; v < kLanesOfThread; ++v) own[v] = lanes[lane_id() * kLanesOfThread + v];
-  return add_warp_lanes<kLanesOfThread>(own);
+  return block_lanes(lanes);
 }
 
 /// Puts the sum of chunk `c` of n doubles, `stride` apart, into the chunk's first element; gives it back as
@@ -143,18 +149,21 @@ __device__ __forceinline__ T warp_reduce(T x, Op op) {
 /// The greatest of a warp, where no thread has NaN; all threads get it.
 __device__ __forceinline__ float warp_max(float x) { return __shfl_sync(kFullWarp, warp_reduce(x, Greater{}), 0); }
 
-/// Whether this block is the last one to get here, so that it sees what all blocks wrote. All threads of all blocks
-/// call it, once in a launch; `ticket` is zero before and after.
-__device__ __forceinline__ bool last_block(unsigned* ticket) {
+/// Whether this is the last of `calls` by blocks, which then sees what all blocks wrote before theirs. All threads of a
+/// block call it; `ticket` is zero before the first and after the last.
+__device__ __forceinline__ bool last_of(unsigned calls, unsigned* ticket) {
   auto& last = shared<bool>([] {});
   __syncthreads();
   if (threadIdx.x == 0) {
     __threadfence();
-    last = atomicInc(ticket, gridDim.x - 1) == gridDim.x - 1;
+    last = atomicInc(ticket, calls - 1) == calls - 1;
     __threadfence();
   }
   __syncthreads();
   return last;
 }
+
+/// The same of all blocks of a grid, once in a launch.
+__device__ __forceinline__ bool last_block(unsigned* ticket) { return last_of(gridDim.x, ticket); }
 
 }  // namespace fuselage::kernels

@@ -202,7 +202,7 @@ TEST_F(Combination, TermsShareAGradientWithTheClassAxisFirst) {
 TEST_F(Combination, PenaltiesOfParameters) {
   std::vector<float> p{1, -2, 0, 3}, g(4), v(4);
   Parameter parameter{"p", p.data(), g.data(), {v.data()}, 4};
-  const auto set = backend_->bind(std::span(&parameter, 1), optim::Sgd{});
+  const auto set = backend_->bind(std::span(&parameter, 1), ParameterGroup{});
   ParameterNorms norms;
   backend_->norms(*set, &norms);
   EXPECT_EQ(norms.l1, 6);

@@ -65,9 +65,8 @@ class RecordingBackend final : public test::WrappedBackend {
   void run_loss(const AnyLoss& loss, const LossBatch& batch, LossReport* report) override {
     run_or_record([=, this] { WrappedBackend::run_loss(loss, batch, report); });
   }
-  void run_update(ParameterSet& parameters, const OptimizerSpec& optimizer, const AnySchedule& schedule,
-                  StepState* state, const LossReport* gate) override {
-    run_or_record([=, this, &parameters] { WrappedBackend::run_update(parameters, optimizer, schedule, state, gate); });
+  void run_update(ParameterSet& parameters, StepState* state, GroupState* groups, const LossReport* gate) override {
+    run_or_record([=, this, &parameters] { WrappedBackend::run_update(parameters, state, groups, gate); });
   }
 
  private:

@@ -21,7 +21,7 @@ bool overlap(const void* a, std::size_t a_bytes, const void* b, std::size_t b_by
 }
 
 /// Every block of memory that an update writes or reads, checked against its neighbours in address order.
-void check_overlaps(std::span<const Parameter> parameters, int slots) {
+void check_overlaps(std::span<const Parameter> parameters) {
   struct Block {
     const void* data;
     std::size_t bytes;
@@ -34,7 +34,9 @@ void check_overlaps(std::span<const Parameter> parameters, int slots) {
     const auto n = static_cast<std::size_t>(p.size);
     blocks.push_back({p.value, n * size_of(p.dtype), &p, "value"});
     blocks.push_back({p.gradient, n * size_of(p.dtype), &p, "gradient"});
-    for (int k = 0; k < slots; ++k) blocks.push_back({p.state[k], n * sizeof(float), &p, "state"});
+    for (const float* state : p.state)
+      if (state) blocks.push_back({state, n * sizeof(float), &p, "state"});
+    if (p.kept) blocks.push_back({p.kept, sizeof(double), &p, "kept number"});
   }
   std::sort(blocks.begin(), blocks.end(), [](const Block& a, const Block& b) { return a.data < b.data; });
   for (std::size_t i = 1; i < blocks.size(); ++i) {
@@ -43,6 +45,43 @@ void check_overlaps(std::span<const Parameter> parameters, int slots) {
       throw Error(Errc::bad_argument, fmt::format("the {} of '{}' and the {} of '{}' overlap in memory", a.role,
                                                   a.owner->name, b.role, b.owner->name));
   }
+}
+
+void check_groups(std::span<const ParameterGroup> groups) {
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    try {
+      groups[i].optimizer.check();
+      groups[i].schedule.check();
+    } catch (const Error& error) {
+      if (groups.size() == 1) throw;
+      throw Error(error.code(), fmt::format("group {}: {}", i, error.what()));
+    }
+  }
+}
+
+/// A parameter without the state that its group's rule does not use.
+Parameter checked(const Parameter& given, std::span<const ParameterGroup> groups) {
+  Parameter p = given;
+  if (p.group < 0 || static_cast<std::size_t>(p.group) >= groups.size())
+    throw Error(Errc::bad_argument,
+                fmt::format("'{}' is in group {}, and there are {}", p.name, p.group, groups.size()));
+  if (p.size < 0) throw Error(Errc::bad_shape, fmt::format("'{}' has the size {}", p.name, p.size));
+  if (!is_real(p.dtype) || p.dtype == DType::f64)
+    throw Error(Errc::bad_dtype, fmt::format("'{}' is {}, expected fp32, bf16 or fp16", p.name, name_of(p.dtype)));
+  const AnyOptimizer& rule = groups[static_cast<std::size_t>(p.group)].optimizer.rule;
+  const unsigned used = slots_used_by(rule);
+  if (!keeps_a_number(rule)) p.kept = nullptr;
+  for (unsigned k = 0; k < optim::kMaxSlots; ++k)
+    if (!(used >> k & 1)) p.state[k] = nullptr;
+  if (p.size == 0) return p;
+  if (!p.value || !p.gradient)
+    throw Error(Errc::bad_argument, fmt::format("'{}' has no {}", p.name, p.value ? "gradient" : "value"));
+  for (unsigned k = 0; k < optim::kMaxSlots; ++k)
+    if ((used >> k & 1) && !p.state[k]) throw Error(Errc::bad_argument, fmt::format("'{}' has no state {}", p.name, k));
+  if (keeps_a_number(rule) && !p.kept)
+    throw Error(Errc::bad_argument,
+                fmt::format("'{}' has no number that {} keeps for a tensor", p.name, Optimizers::name_of(rule)));
+  return p;
 }
 
 }  // namespace
@@ -67,32 +106,60 @@ void Backend::loss(const CustomLoss& loss, const LossBatch& batch, LossReport* r
   run_custom_loss(loss, batch, report);
 }
 
-std::unique_ptr<ParameterSet> Backend::bind(std::span<const Parameter> parameters, const AnyOptimizer& rule) {
-  const int slots = std::visit([](const auto& r) { return r.slots; }, rule);
+unsigned slots_used_by(const AnyOptimizer& rule) {
+  return std::visit([](const auto& r) { return optim::slots_in_use(r); }, rule);
+}
+
+bool keeps_a_number(const AnyOptimizer& rule) {
+  return std::visit([]<class R>(const R&) { return optim::kKeepsANumber<R>; }, rule);
+}
+
+bool has_memory(const AnyOptimizer& rule) {
+  return std::visit([]<class R>(const R&) { return optim::kHasMemory<R>; }, rule);
+}
+
+std::unique_ptr<ParameterSet> Backend::bind(std::span<const Parameter> parameters,
+                                            std::span<const ParameterGroup> groups) {
+  check_groups(groups);
   std::set<std::string_view> names;
+  std::vector<Parameter> list;
   for (const Parameter& p : parameters) {
     require(!p.name.empty(), Errc::bad_argument, "a parameter has no name");
     if (!names.insert(p.name).second)
       throw Error(Errc::bad_argument, fmt::format("two parameters are called '{}'", p.name));
-    if (p.size < 0) throw Error(Errc::bad_shape, fmt::format("'{}' has the size {}", p.name, p.size));
-    if (!is_real(p.dtype) || p.dtype == DType::f64)
-      throw Error(Errc::bad_dtype, fmt::format("'{}' is {}, expected fp32, bf16 or fp16", p.name, name_of(p.dtype)));
-    if (p.size == 0) continue;
-    if (!p.value || !p.gradient)
-      throw Error(Errc::bad_argument, fmt::format("'{}' has no {}", p.name, p.value ? "gradient" : "value"));
-    for (int k = 0; k < slots; ++k)
-      if (!p.state[k]) throw Error(Errc::bad_argument, fmt::format("'{}' has no state {}", p.name, k));
+    list.push_back(checked(p, groups));
   }
-  check_overlaps(parameters, slots);
-  return run_bind(parameters, slots);
+  check_overlaps(list);
+  auto set = run_bind(list, groups);
+  set->groups_.assign(groups.begin(), groups.end());
+  return set;
 }
 
-void Backend::update(ParameterSet& parameters, const OptimizerSpec& optimizer, const AnySchedule& schedule,
-                     StepState* state, const LossReport* gate) {
+void Backend::set_groups(ParameterSet& parameters, std::span<const ParameterGroup> groups) {
+  const auto& bound = parameters.groups_;
+  if (groups.size() != bound.size())
+    throw Error(Errc::bad_argument, fmt::format("{} groups for a set that has {}", groups.size(), bound.size()));
+  check_groups(groups);
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    const AnyOptimizer &is = groups[i].optimizer.rule, &was = bound[i].optimizer.rule;
+    if (is.index() != was.index() || slots_used_by(is) != slots_used_by(was))
+      throw Error(Errc::bad_argument, fmt::format("group {} was bound with {}, and {} uses other state", i,
+                                                  Optimizers::to_string(was), Optimizers::to_string(is)));
+  }
+  run_set_groups(parameters, groups);
+  parameters.groups_.assign(groups.begin(), groups.end());
+}
+
+void Backend::update(ParameterSet& parameters, StepState* state, GroupState* groups, const LossReport* gate) {
   require(state != nullptr, Errc::bad_argument, "the step state is missing");
-  optimizer.check();
-  Schedules::check(schedule);
-  run_update(parameters, optimizer, schedule, state, gate);
+  require(groups != nullptr || parameters.groups_.empty(), Errc::bad_argument, "the groups' state is missing");
+  run_update(parameters, state, groups, gate);
+}
+
+void Backend::observe(ParameterSet& parameters, GroupState* groups, const double* value) {
+  require(groups != nullptr || parameters.groups_.empty(), Errc::bad_argument, "the groups' state is missing");
+  require(value != nullptr, Errc::bad_argument, "the observed value is missing");
+  run_observe(parameters, groups, value);
 }
 
 std::string known_devices() { return fmt::format("auto, cpu, {0}, {0}:N", cuda_device_name()); }

@@ -17,6 +17,7 @@
 #include "host/backend/cpu/pairs.h"
 #include "host/backend/cpu/products.h"
 #include "host/backend/cpu/triplets.h"
+#include "host/backend/cpu/update_runner.h"
 #include "host/backend/cpu/vector_targets.h"
 #include "host/backend/cpu/workers.h"
 
@@ -26,19 +27,7 @@ namespace {
 
 using cpu::Target;
 
-constexpr std::int64_t kUpdateChunk = 16384;  ///< elements of one run of an update
 constexpr std::size_t kAlignment = 256;
-
-/// The tensors of an optimizer and the number of runs before each.
-class CpuParameters final : public ParameterSet {
- public:
-  explicit CpuParameters(std::span<const Parameter> list) : tensors(list.begin(), list.end()) {
-    first_run.push_back(0);
-    for (const Parameter& p : tensors) first_run.push_back(first_run.back() + ceil_div(p.size, kUpdateChunk));
-  }
-  std::vector<Parameter> tensors;
-  std::vector<std::int64_t> first_run;
-};
 
 class CpuEvent final : public Event {
  public:
@@ -86,7 +75,7 @@ class CpuBackend final : public Backend {
   void replay(Graph&) override { throw Error(Errc::no_device, "the CPU backend has no graphs to replay"); }
 
   void norms(ParameterSet& parameters, ParameterNorms* norms) override {
-    *norms = cpu::parameter_norms(static_cast<const CpuParameters&>(parameters).tensors, threads_);
+    *norms = cpu::parameter_norms(static_cast<const cpu::Parameters&>(parameters).tensors, threads_);
   }
   void weigh_terms(const TermWeights& terms, const float* log_variances, float* factors) override {
     const StandardFloats floats;
@@ -168,29 +157,18 @@ class CpuBackend final : public Backend {
     if (report) *report = found;
   }
 
-  std::unique_ptr<ParameterSet> run_bind(std::span<const Parameter> parameters, int) override {
-    return std::make_unique<CpuParameters>(parameters);
+  std::unique_ptr<ParameterSet> run_bind(std::span<const Parameter> parameters,
+                                         std::span<const ParameterGroup> groups) override {
+    return std::make_unique<cpu::Parameters>(parameters, groups);
   }
-
-  void run_update(ParameterSet& parameters, const OptimizerSpec& optimizer, const AnySchedule& schedule,
-                  StepState* state, const LossReport* gate) override {
-    if (gate && gate->rejected) {
-      ++state->skipped;
-      return;
-    }
-    const StandardFloats floats;
-    ++state->step;
-    const double factor = std::visit([&](const auto& s) { return s.factor(state->step - 1); }, schedule);
-    state->lr = optimizer.lr() * factor;
-    const auto& set = static_cast<const CpuParameters&>(parameters);
-    std::visit(
-        [&](const auto& rule) {
-          const auto step = rule.at(state->step, state->lr);
-          const cpu::UpdateScalars scalars{&step, static_cast<float>(optimizer.options.l1),
-                                           static_cast<float>(optimizer.options.l2), optimizer.options.maximize};
-          run_rule(target_.update[optimizer.rule.index()], scalars, set);
-        },
-        optimizer.rule);
+  void run_set_groups(ParameterSet& parameters, std::span<const ParameterGroup> groups) override {
+    static_cast<cpu::Parameters&>(parameters).set_groups(groups);
+  }
+  void run_update(ParameterSet& parameters, StepState* state, GroupState* groups, const LossReport* gate) override {
+    cpu::update(target_, static_cast<cpu::Parameters&>(parameters), *state, groups, gate, threads_);
+  }
+  void run_observe(ParameterSet& parameters, GroupState* groups, const double* value) override {
+    cpu::observe(static_cast<cpu::Parameters&>(parameters), groups, *value);
   }
 
  private:
@@ -202,27 +180,6 @@ class CpuBackend final : public Backend {
   }
   static std::int64_t rows_per_task(std::int64_t cols) {
     return std::max<std::int64_t>(1, 32768 / std::max<std::int64_t>(cols, 1));
-  }
-
-  void run_rule(const cpu::UpdateFn (&by_type)[cpu::kTypes], const cpu::UpdateScalars& scalars,
-                const CpuParameters& set) {
-    const std::int64_t runs = set.first_run.back(), count = static_cast<std::int64_t>(set.tensors.size());
-    parallel_blocks(threads_, runs, std::max<std::int64_t>(1, runs / (threads_ * 16)),
-                    [&](std::int64_t first, std::int64_t last, int) {
-                      for (std::int64_t run = first; run < last; ++run) {
-                        const std::int64_t t = tensor_of_chunk(set.first_run.data(), count, run);
-                        const Parameter& p = set.tensors[static_cast<std::size_t>(t)];
-                        const std::int64_t at = (run - set.first_run[static_cast<std::size_t>(t)]) * kUpdateChunk;
-                        const std::int64_t bytes = at * static_cast<std::int64_t>(size_of(p.dtype));
-                        cpu::UpdateRun piece{static_cast<char*>(p.value) + bytes,
-                                             static_cast<const char*>(p.gradient) + bytes,
-                                             {},
-                                             std::min(kUpdateChunk, p.size - at)};
-                        for (int k = 0; k < optim::kMaxSlots; ++k)
-                          if (p.state[k]) piece.state[k] = p.state[k] + at;
-                        by_type[static_cast<int>(p.dtype)](scalars, piece);
-                      }
-                    });
   }
 
   int threads_;

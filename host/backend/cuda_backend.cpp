@@ -9,6 +9,7 @@
 #include "fuselage/custom_loss.h"
 #include "host/backend/cuda/products.h"
 #include "host/backend/cuda/runtime.h"
+#include "host/backend/cuda_backend_parameters.h"
 #include "kernels/kernels.h"
 
 namespace fuselage {
@@ -34,41 +35,6 @@ class CudaGraph final : public Graph {
   cuda::GraphExec exec;
 };
 
-/// The table of an optimizer's tensors in device memory.
-class CudaParameters final : public ParameterSet {
- public:
-  explicit CudaParameters(std::span<const Parameter> list) {
-    std::vector<kernels::UpdateTensor> tensors;
-    std::vector<std::int64_t> first_chunk{0};
-    for (const Parameter& p : list) {
-      kernels::UpdateTensor t{p.value, p.gradient, {}, p.size, p.dtype};
-      std::copy(std::begin(p.state), std::end(p.state), t.state);
-      tensors.push_back(t);
-      first_chunk.push_back(first_chunk.back() + chunks_of(p.size));
-    }
-    table_.count = static_cast<std::int64_t>(tensors.size());
-    table_.chunks = first_chunk.back();
-    table_.tensors = upload(tensors_, tensors);
-    table_.first_chunk = upload(first_chunk_, first_chunk);
-    // A copy from ordinary memory may come back before it has arrived, and other streams do not wait for it.
-    check(cudaStreamSynchronize(nullptr), "uploading the table of parameters");
-  }
-  const kernels::UpdateTable& table() const { return table_; }
-
- private:
-  template <class T>
-  static const T* upload(DeviceMemory& memory, const std::vector<T>& values) {
-    memory = DeviceMemory(values.size() * sizeof(T));
-    if (!values.empty())
-      check(cudaMemcpy(memory.data(), values.data(), values.size() * sizeof(T), cudaMemcpyHostToDevice),
-            "uploading the table of parameters");
-    return static_cast<const T*>(memory.data());
-  }
-
-  DeviceMemory tensors_, first_chunk_;
-  kernels::UpdateTable table_;
-};
-
 int attribute(cudaDeviceAttr which, int device) {
   int value = 0;
   check(cudaDeviceGetAttribute(&value, which, device), "asking for the device's properties");
@@ -85,7 +51,6 @@ class CudaBackend final : public Backend {
     compute_ = cuda::make_stream();
     copy_ = cuda::make_stream();
     counters_ = DeviceMemory(kernels::kCounterBytes);
-    prepared_ = DeviceMemory(kernels::kPreparedBytes);
     check(cudaMemset(counters_.data(), 0, counters_.bytes()), "zeroing counters");
     check(cudaDeviceSynchronize(), "starting the device");
   }
@@ -264,15 +229,25 @@ class CudaBackend final : public Backend {
     void* memory = report ? scratch(kernels::episodes_scratch(episodes)) : nullptr;
     kernels::episodes(episodes, advantages, report, memory, compute_.get());
   }
-  std::unique_ptr<ParameterSet> run_bind(std::span<const Parameter> parameters, int) override {
+  std::unique_ptr<ParameterSet> run_bind(std::span<const Parameter> parameters,
+                                         std::span<const ParameterGroup> groups) override {
     use_device();
-    return std::make_unique<CudaParameters>(parameters);
+    return std::make_unique<CudaParameters>(parameters, groups);
   }
-  void run_update(ParameterSet& parameters, const OptimizerSpec& optimizer, const AnySchedule& schedule,
-                  StepState* state, const LossReport* gate) override {
+  void run_set_groups(ParameterSet& parameters, std::span<const ParameterGroup> groups) override {
+    require(!capturing_, Errc::bad_argument, "groups cannot be set while a capture is under way");
     use_device();
-    kernels::update(static_cast<CudaParameters&>(parameters).table(), optimizer, schedule,
-                    {&state->step, &state->skipped, &state->lr}, gate, prepared_.data(), compute_.get());
+    static_cast<CudaParameters&>(parameters).set_groups(groups, compute_.get());
+  }
+  void run_update(ParameterSet& parameters, StepState* state, GroupState* groups, const LossReport* gate) override {
+    use_device();
+    const auto& set = static_cast<CudaParameters&>(parameters);
+    kernels::update(set.scalars(state, groups, gate), set.rules(), {counters_.data(), nullptr}, compute_.get());
+  }
+  void run_observe(ParameterSet& parameters, GroupState* groups, const double* value) override {
+    use_device();
+    const auto& set = static_cast<CudaParameters&>(parameters);
+    kernels::observe(set.scalars(nullptr, groups, nullptr), value, compute_.get());
   }
 
  private:
@@ -298,7 +273,7 @@ class CudaBackend final : public Backend {
 
   int ordinal_;
   cuda::Products products_;
-  DeviceMemory counters_, prepared_;
+  DeviceMemory counters_;
   std::vector<DeviceMemory> scratch_;
   bool capturing_ = false;
   cuda::Stream compute_, copy_;

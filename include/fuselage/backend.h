@@ -25,6 +25,7 @@
 #include "fuselage/pair_pass.h"
 #include "fuselage/schedules.h"
 #include "fuselage/term_pass.h"
+#include "fuselage/update_pass.h"
 
 namespace fuselage {
 
@@ -33,25 +34,31 @@ class CustomLoss;
 /// A tensor that an optimizer moves: views of device memory, packed, all of `size` elements. State is fp32, +0 at
 /// first.
 struct Parameter {
-  std::string name;                ///< for messages and files
-  void* value = nullptr;           ///< `dtype`
-  const void* gradient = nullptr;  ///< `dtype`
-  float* state[optim::kMaxSlots] = {};
+  std::string name;                     ///< for messages and files
+  void* value = nullptr;                ///< `dtype`
+  const void* gradient = nullptr;       ///< `dtype`
+  float* state[optim::kMaxSlots] = {};  ///< those that the group's rule uses: slots_used_by()
   std::int64_t size = 0;
   DType dtype = DType::f32;
+  int group = 0;           ///< which of the groups it belongs to
+  double* kept = nullptr;  ///< one number, where keeps_a_number(); 0 at first
 };
 
-/// What the device keeps of a training run between steps; lives in device memory, so that a captured graph goes on.
-struct StepState {
-  std::int64_t step = 0;     ///< updates that were made
-  std::int64_t skipped = 0;  ///< steps whose gradient was not finite or whose labels were bad: nothing was changed
-  double lr = 0;             ///< the learning rate of the last update
-};
+/// Which state values the rule uses with its fields as they are: bit k for value k.
+unsigned slots_used_by(const AnyOptimizer& rule);
+/// Whether the rule keeps a number for each tensor.
+bool keeps_a_number(const AnyOptimizer& rule);
+/// Whether the rule keeps numbers for a group.
+bool has_memory(const AnyOptimizer& rule);
 
 /// The parameters of an optimizer as a backend wants them: checked, and laid out once.
 class ParameterSet {
  public:
   virtual ~ParameterSet() = default;
+
+ private:
+  friend class Backend;
+  std::vector<ParameterGroup> groups_;  ///< as they were bound or set last
 };
 
 /// A point in a queue's work.
@@ -141,13 +148,23 @@ class Backend {
   void discounted_returns(const Episodes& episodes, EpisodesReport* report = nullptr);
   /// Generalised advantage estimates, and returns where they are asked for. `report` as above.
   void gae(const Episodes& episodes, EpisodesReport* report = nullptr);
-  /// Checks parameters (names, sizes, overlaps) and lays them out for update().
-  std::unique_ptr<ParameterSet> bind(std::span<const Parameter> parameters, const AnyOptimizer& rule);
-  /// One step of every parameter in place: step += 1, lr = rule.lr * schedule.factor(step - 1). Where `gate` reports
-  /// bad labels or values that are not finite, nothing changes but state->skipped. `state` and `gate` are device
-  /// memory; gate may be null.
-  void update(ParameterSet& parameters, const OptimizerSpec& optimizer, const AnySchedule& schedule, StepState* state,
-              const LossReport* gate);
+  /// Checks parameters and groups (names, sizes, overlaps, fields) and lays them out for update().
+  std::unique_ptr<ParameterSet> bind(std::span<const Parameter> parameters, std::span<const ParameterGroup> groups);
+  /// One group for all.
+  std::unique_ptr<ParameterSet> bind(std::span<const Parameter> parameters, const ParameterGroup& group) {
+    return bind(parameters, std::span(&group, 1));
+  }
+  /// Gives a set's groups other numbers, for updates queued from now on and for replays of captured ones: the rules and
+  /// the state values that they use must be those that the set was bound with. Not while a capture is under way.
+  void set_groups(ParameterSet& parameters, std::span<const ParameterGroup> groups);
+  /// One step of every parameter in place: step += 1, and for each group lr = rule.lr * the schedule's factor.
+  /// Where `gate` reports bad labels or values that are not finite, nothing changes but state->skipped. `state`,
+  /// `groups` (one for each group of the set) and `gate` are device memory; gate may be null.
+  void update(ParameterSet& parameters, StepState* state, GroupState* groups, const LossReport* gate);
+
+  /// Tells the plateaus of the set's schedules what was measured: `value` is a number in device memory, as a report's
+  /// value is. It acts on later updates; a group without a plateau, or a frozen one, stays as it is. Nothing waits.
+  void observe(ParameterSet& parameters, GroupState* groups, const double* value);
 
   /// Sums over the values of a set's parameters, for the penalties that an update applies; `norms` is device memory.
   virtual void norms(ParameterSet& parameters, ParameterNorms* norms) = 0;
@@ -184,9 +201,12 @@ class Backend {
   virtual void run_join(LossReport* to, const LossReport* from) = 0;
   /// `advantages`: gae.
   virtual void run_episodes(const Episodes& episodes, bool advantages, EpisodesReport* report) = 0;
-  virtual std::unique_ptr<ParameterSet> run_bind(std::span<const Parameter> parameters, int slots) = 0;
-  virtual void run_update(ParameterSet& parameters, const OptimizerSpec& optimizer, const AnySchedule& schedule,
-                          StepState* state, const LossReport* gate) = 0;
+  /// `parameters` have null in place of state that is not used.
+  virtual std::unique_ptr<ParameterSet> run_bind(std::span<const Parameter> parameters,
+                                                 std::span<const ParameterGroup> groups) = 0;
+  virtual void run_set_groups(ParameterSet& parameters, std::span<const ParameterGroup> groups) = 0;
+  virtual void run_update(ParameterSet& parameters, StepState* state, GroupState* groups, const LossReport* gate) = 0;
+  virtual void run_observe(ParameterSet& parameters, GroupState* groups, const double* value) = 0;
 };
 
 /// Memory that fair_loss() keeps between calls, of the backend that it is called with; it grows to the largest batch.

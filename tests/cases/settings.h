@@ -56,4 +56,21 @@ std::vector<T> settings_of(const T& base) {
   return all;
 }
 
+/// Fewer, where a list is long: the defaults, each field changed once, and all of them together.
+template <class T>
+std::vector<T> few_settings_of(const T& base) {
+  std::vector<T> all{base};
+  T together = base;
+  detail::for_each_field<T>([&](const auto& field) {
+    for (const T& value : validate::with_each_field_changed(base)) {
+      if (value.*field.member == base.*field.member) continue;
+      all.push_back(value);
+      together.*field.member = value.*field.member;
+      break;
+    }
+  });
+  if (valid(together)) all.push_back(together);
+  return all;
+}
+
 }  // namespace fuselage::cases

@@ -158,7 +158,7 @@ ParameterNorms norms_on(Backend& backend) {
       parameters.push_back(*p);
     }
   }
-  const auto set = backend.bind(parameters, optim::Sgd{});
+  const auto set = backend.bind(parameters, ParameterGroup{});
   const Buffer result(backend, sizeof(ParameterNorms));
   backend.norms(*set, result.as<ParameterNorms>());
   return download<ParameterNorms>(backend, result)[0];

@@ -83,6 +83,7 @@ class TinyStep {
       *b = Buffer(device, kSize * sizeof(float), Buffer::Kind::device);
     report_ = Buffer(device, sizeof(LossReport), Buffer::Kind::device);
     state_ = Buffer(device, sizeof(StepState), Buffer::Kind::device);
+    groups_ = Buffer(device, sizeof(GroupState), Buffer::Kind::device);
     std::vector<float> values, targets;
     for (int i = 0; i < kSize; ++i) {
       values.push_back(static_cast<float>(i));
@@ -90,11 +91,11 @@ class TinyStep {
     }
     device.copy(value_.data(), values.data(), value_.bytes());
     device.copy(target_.data(), targets.data(), target_.bytes());
-    for (Buffer* b : {&first_, &second_, &state_}) device.zero(b->data(), b->bytes());
+    for (Buffer* b : {&first_, &second_, &state_, &groups_}) device.zero(b->data(), b->bytes());
     device.synchronize();
     const Parameter parameter{"p",   value_.data(), gradient_.data(), {first_.as<float>(), second_.as<float>()},
                               kSize, DType::f32};
-    set_ = device.bind({&parameter, 1}, optimizer_.rule);
+    set_ = device.bind({&parameter, 1}, group_);
   }
 
   void run() {
@@ -103,7 +104,7 @@ class TinyStep {
     batch.target = ConstView{target_.data(), DType::f32, 1, kSize, kSize, 1};
     batch.gradient = View{gradient_.data(), DType::f32, 1, kSize, kSize, 1};
     device_.loss(loss_, batch, report_.as<LossReport>());
-    device_.update(*set_, optimizer_, schedule_, state_.as<StepState>(), report_.as<LossReport>());
+    device_.update(*set_, state_.as<StepState>(), groups_.as<GroupState>(), report_.as<LossReport>());
   }
   std::vector<float> values() { return read(device_, value_.as<float>(), kSize); }
   StepState state() {
@@ -116,9 +117,8 @@ class TinyStep {
  private:
   Backend& device_;
   AnyLoss loss_ = Losses::make("huber", "loss");
-  OptimizerSpec optimizer_ = OptimizerSpec::parse("adamw:lr=1e-2");
-  AnySchedule schedule_ = Schedules::parse("cosine:total=2000", "schedule");
-  Buffer value_, gradient_, first_, second_, target_, report_, state_;
+  ParameterGroup group_{OptimizerSpec::parse("adamw:lr=1e-2"), ScheduleSpec::parse("cosine:total=2000")};
+  Buffer value_, gradient_, first_, second_, target_, report_, state_, groups_;
   std::unique_ptr<ParameterSet> set_;
 };
 

@@ -74,12 +74,18 @@ class WrappedBackend : public Backend {
   void run_episodes(const Episodes& episodes, bool advantages, EpisodesReport* report) override {
     advantages ? inner_->gae(episodes, report) : inner_->discounted_returns(episodes, report);
   }
-  std::unique_ptr<ParameterSet> run_bind(std::span<const Parameter> parameters, int slots) override {
-    return inner_->bind(parameters, slots > 1 ? AnyOptimizer(optim::Adam{}) : AnyOptimizer(optim::Sgd{}));
+  std::unique_ptr<ParameterSet> run_bind(std::span<const Parameter> parameters,
+                                         std::span<const ParameterGroup> groups) override {
+    return inner_->bind(parameters, groups);
   }
-  void run_update(ParameterSet& parameters, const OptimizerSpec& optimizer, const AnySchedule& schedule,
-                  StepState* state, const LossReport* gate) override {
-    inner_->update(parameters, optimizer, schedule, state, gate);
+  void run_set_groups(ParameterSet& parameters, std::span<const ParameterGroup> groups) override {
+    inner_->set_groups(parameters, groups);
+  }
+  void run_observe(ParameterSet& parameters, GroupState* groups, const double* value) override {
+    inner_->observe(parameters, groups, value);
+  }
+  void run_update(ParameterSet& parameters, StepState* state, GroupState* groups, const LossReport* gate) override {
+    inner_->update(parameters, state, groups, gate);
     if (after_update) after_update(*state);
   }
 

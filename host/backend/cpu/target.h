@@ -12,6 +12,7 @@
 #include "fuselage/losses.h"
 #include "fuselage/optimizers.h"
 #include "fuselage/tile.h"
+#include "fuselage/update_pass.h"
 
 namespace fuselage::cpu {
 
@@ -96,19 +97,17 @@ struct RowScratch {
   struct SoftmaxChunkStore* chunks;
 };
 
-/// A run of elements of one parameter.
+/// A run of elements of one parameter, as floats; state that the rule does not use is null.
 struct UpdateRun {
-  void* value;
-  const void* gradient;
+  float* value;
+  const float* gradient;
   float* state[optim::kMaxSlots];
   std::int64_t size;
 };
 
-/// The scalars of an update that every rule shares.
-struct UpdateScalars {
-  const void* step;  ///< the rule's Step
-  float l1, l2;
-  bool maximize;
+/// Sums of squares over a chunk: of the parameters, and of what a rule measures.
+struct ChunkSquares {
+  double p, measured;
 };
 
 /// A block of rows of a layer, of `rows` x `cols` packed elements.
@@ -127,7 +126,10 @@ using SoftmaxFn = void (*)(const SoftmaxPass&, std::int64_t first_row, std::int6
                            Counts&);
 using RowSumsRowsFn = void (*)(const RowSumsPass&, std::int64_t first_row, std::int64_t last_row, const RowSumsScratch&,
                                Counts&);
-using UpdateFn = void (*)(const UpdateScalars&, const UpdateRun&);
+using UpdateFn = void (*)(const Regularisation&, const StepBytes&, const UpdateRun&);
+using MeasureFn = ChunkSquares (*)(const Regularisation&, const StepBytes&, const UpdateRun&);
+using FloatsFromFn = void (*)(const void* from, float* to, int n);
+using FloatsToFn = void (*)(const float* from, void* to, int n);
 using LayerFn = void (*)(const LayerRows&);
 
 struct Target {
@@ -138,7 +140,10 @@ struct Target {
   SoftmaxFn softmax[kTypes];
   RowSumsFn row[Losses::size];  ///< null for other losses
   RowSumsRowsFn rows;
-  UpdateFn update[Optimizers::size][kTypes];
+  UpdateFn update[Optimizers::size];
+  MeasureFn measure[Optimizers::size];  ///< null for rules that depend on no norms
+  FloatsFromFn floats_from[kTypes];
+  FloatsToFn floats_to[kTypes];
   LayerFn forward[Activations::size];
   LayerFn backward[Activations::size];
 };

@@ -26,12 +26,22 @@ consteval void add_losses(Target& table, Catalogue<L...>) {
   (add_loss<V, L>(table, i++), ...);
 }
 
+template <class V, class R>
+consteval void add_rule(Target& table, std::size_t i) {
+  table.update[i] = &update_run<V, R>;
+  if constexpr (optim::NormRule<R>) table.measure[i] = &measure_run<V, R>;
+}
+
 template <class V, class... R>
 consteval void add_rules(Target& table, Catalogue<R...>) {
   std::size_t i = 0;
-  ((table.update[i][0] = &update_run<V, R, float>, table.update[i][1] = &update_run<V, R, bf16>,
-    table.update[i][2] = &update_run<V, R, f16>, ++i),
-   ...);
+  (add_rule<V, R>(table, i++), ...);
+}
+
+template <class V, class... T>
+consteval void add_types(Target& table) {
+  std::size_t i = 0;
+  ((table.floats_from[i] = &floats_from<V, T>, table.floats_to[i] = &floats_to<V, T>, ++i), ...);
 }
 
 template <class V, class... A>
@@ -52,6 +62,7 @@ consteval Target make_target(const char* name) {
   table.softmax[2] = &softmax_rows<V, f16>;
   table.rows = &row_sums_rows<V>;
   add_rules<V>(table, Optimizers{});
+  add_types<V, float, bf16, f16>(table);
   add_activations<V>(table, Activations{});
   return table;
 }
