@@ -151,7 +151,7 @@ TEST(Checkpoint, OfAnotherRunIsRefusedByName) {
   EXPECT_TRUE(has(refused([&](Checkpoint& c) { c.tensors.tensors.erase(c.tensors.tensors.begin() + 1); }),
                   "no tensor '" + tensors[1].first + "'"));
   EXPECT_TRUE(has(refused([](Checkpoint& c) { c.tensors.tensors.emplace_back("2.weight", Array()); }),
-                  "tensor '2.weight', which the model has not"));
+                  "tensor '2.weight', which no parameter has"));
   EXPECT_TRUE(has(refused([](Checkpoint& c) {
                     c.tensors.tensors[0].second.reshape({4, 4});
                   }),

@@ -58,7 +58,7 @@ PlainChain plain(const Sequential& model) {
 
 TEST(Nn, ForwardIsTheChainOfFormulas) {
   const auto backend = make_cpu_backend();
-  Sequential model(*backend, mixed(), 0);
+  Sequential model(*backend, mixed());
   for (const std::int64_t rows : {1, 9, 4}) {
     model.reserve(rows);
     const std::vector<float> x = numbers(rows * 5, 1);
@@ -73,7 +73,7 @@ TEST(Nn, ForwardIsTheChainOfFormulas) {
 
 TEST(Nn, BackwardIsTheDerivative) {
   const auto backend = make_cpu_backend();
-  Sequential model(*backend, mixed(), 0);
+  Sequential model(*backend, mixed());
   const std::int64_t rows = 6;
   model.reserve(rows + 5);
   const std::vector<float> x = numbers(rows * 5, 1), upstream = numbers(rows * 2, 2);
@@ -109,7 +109,7 @@ TEST(Nn, BackwardIsTheDerivative) {
 TEST(Nn, InitialWeightsHaveTheirDistributions) {
   for (const Init init : {Init::he, Init::xavier}) {
     const auto backend = make_cpu_backend();
-    Sequential model(*backend, {300, {{200, "relu"}, {300}}, init, 4}, 0);
+    Sequential model(*backend, {300, {{200, "relu"}, {300}}, init, 4});
     for (const TensorPlace& tensor : model.tensors()) {
       const float* values = model.values() + tensor.offset;
       double sum = 0, square = 0, largest = 0, neighbours = 0;
@@ -140,7 +140,7 @@ TEST(Nn, InitialWeightsHaveTheirDistributions) {
 TEST(Nn, InitialWeightsAreFunctionsOfSeedTensorAndIndex) {
   const auto backend = make_cpu_backend();
   const auto first = [&](std::uint64_t seed, std::int64_t width) {
-    Sequential model(*backend, {4, {{width, "relu"}, {4}}, Init::he, seed}, 0);
+    Sequential model(*backend, {4, {{width, "relu"}, {4}}, Init::he, seed});
     return std::vector<float>{model.values()[0], model.values()[5], model.values()[model.tensors()[2].offset]};
   };
   EXPECT_EQ(first(1, 4), first(1, 4));
@@ -153,7 +153,7 @@ TEST(Nn, RefusesModelsThatAreNone) {
   const auto backend = make_cpu_backend();
   const auto message = [&](ModelSpec spec) {
     try {
-      Sequential model(*backend, std::move(spec), 0);
+      Sequential model(*backend, std::move(spec));
     } catch (const Error& error) {
       return std::string(error.what());
     }

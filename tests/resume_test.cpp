@@ -208,8 +208,16 @@ TEST(Resume, EveryPieceOfTheStateCounts) {
   broken("the first moments", clear(".state0"));
   broken("the second moments", clear(".state1"));
   broken("the biases", clear(".bias"));
-  broken("the step", [](Checkpoint& c) { c.step = 0; });
-  broken("the skipped steps", [](Checkpoint& c) { c.skipped = 1; });
+  for (std::int64_t Checkpoint::*count : {&Checkpoint::step, &Checkpoint::skipped}) {
+    Checkpoint bad = good;
+    bad.*count += 1;  // the record alone
+    EXPECT_THROW(difference_when_resumed_from(bad), Error);
+    bad = good;
+    for (auto& [name, array] : bad.tensors.tensors)
+      if (name == "optimizer.step") array.as<std::int64_t>()[count == &Checkpoint::step ? 0 : 1] += 1;
+    bad.*count += 1;
+    EXPECT_NE(difference_when_resumed_from(bad), "") << "another count of steps was not noticed";
+  }
   broken("the position", [](Checkpoint& c) { c.at.position = 0; });
   broken("the epoch", [](Checkpoint& c) { c.at.epoch = 1; });
   broken("the running sums", [](Checkpoint& c) { c.totals = {}; });

@@ -58,7 +58,7 @@ TEST(RunFile, SetsWhatItSays) {
   EXPECT_EQ(std::get<loss::SoftmaxCrossEntropy>(run.loss).label_smoothing, 0.1);
   EXPECT_EQ(std::get<optim::AdamW>(run.optimizer.rule).lr, 1e-3);
   EXPECT_EQ(run.optimizer.options.l2, 0.5);
-  EXPECT_EQ(std::get<schedule::Cosine>(run.schedule).warmup, 10);
+  EXPECT_EQ(std::get<schedule::Cosine>(*run.schedule.entry()).warmup, 10);
   EXPECT_EQ(std::get<metric::TopK>(run.metrics[1]).k, 2);
   EXPECT_EQ(run.data.train.features, folder / "points.csv");  // beside the run file
   EXPECT_EQ(run.data.train.normalise, Normalise::standard);
@@ -80,8 +80,8 @@ TEST(RunFile, OverridesStandAboveIt) {
   EXPECT_EQ(run.train.batch_size, 100);
   EXPECT_EQ(run.optimizer.lr(), 2e-4);
   EXPECT_EQ(std::get<loss::SoftmaxCrossEntropy>(run.loss).label_smoothing, 0);
-  EXPECT_EQ(std::get<schedule::Step>(run.schedule).every, 5);
-  EXPECT_EQ(std::get<schedule::Step>(run.schedule).gamma, 0.5);
+  EXPECT_EQ(std::get<schedule::Step>(*run.schedule.entry()).every, 5);
+  EXPECT_EQ(std::get<schedule::Step>(*run.schedule.entry()).gamma, 0.5);
   EXPECT_EQ(run.metrics.size(), 1u);
   EXPECT_EQ(run.train.out, "/somewhere/else");
   EXPECT_EQ(run.data.train.classes, 4);

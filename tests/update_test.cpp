@@ -1,8 +1,10 @@
 // Update rules on the CPU: known trajectories, many tensors, tails, skipped steps, refusals.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
+#include "fuselage/optimizer.h"
 #include "support/batches.h"
 
 namespace fuselage {
@@ -11,37 +13,31 @@ namespace {
 using testing::message_of;
 using testing::normal;
 
-/// A handful of tensors with their gradients and state.
+/// A handful of tensors with their gradients.
 struct Tensors {
-  std::vector<std::vector<float>> value, gradient, first, second;
-  std::vector<Parameter> parameters;
+  std::vector<std::vector<float>> value, gradient;
 
   void add(std::vector<float> v, std::vector<float> g) {
     value.push_back(std::move(v));
     gradient.push_back(std::move(g));
-    first.emplace_back(value.back().size(), 0.0f);
-    second.emplace_back(value.back().size(), 0.0f);
   }
-  std::span<const Parameter> list() {
-    parameters.clear();
+  std::vector<Trainable> list() {
+    std::vector<Trainable> tensors;
     for (std::size_t i = 0; i < value.size(); ++i)
-      parameters.push_back({"p" + std::to_string(i),
-                            value[i].data(),
-                            gradient[i].data(),
-                            {first[i].data(), second[i].data()},
-                            static_cast<std::int64_t>(value[i].size()),
-                            DType::f32});
-    return parameters;
+      tensors.push_back(
+          {"p" + std::to_string(i), value[i].data(), gradient[i].data(), {static_cast<std::int64_t>(value[i].size())}});
+    return tensors;
   }
 };
 
-StepState steps(Backend& backend, Tensors& tensors, const char* optimizer, int count,
-                const LossReport* gate = nullptr) {
-  const OptimizerSpec spec = OptimizerSpec::parse(optimizer);
-  const auto set = backend.bind(tensors.list(), spec.rule);
-  StepState state;
-  for (int i = 0; i < count; ++i) backend.update(*set, spec, schedule::Constant{}, &state, gate);
-  return state;
+ParameterGroup group_of(std::string_view optimizer, std::string_view schedule = "constant") {
+  return {OptimizerSpec::parse(optimizer), ScheduleSpec::parse(schedule)};
+}
+
+StepState steps(Backend& backend, Tensors& tensors, const char* text, int count, const LossReport* gate = nullptr) {
+  Optimizer optimizer(backend, tensors.list(), group_of(text));
+  for (int i = 0; i < count; ++i) optimizer.step(gate);
+  return *optimizer.steps();
 }
 
 float one(const char* optimizer, float p, float g, int count = 1) {
@@ -68,14 +64,12 @@ TEST(Update, ALineIsFitted) {
   const auto cpu = make_cpu_backend({1, {}});
   Tensors tensors;
   tensors.add({0}, {0});
-  const OptimizerSpec sgd = OptimizerSpec::parse("sgd:lr=0.01");
-  const auto set = cpu->bind(tensors.list(), sgd.rule);
-  StepState state;
+  Optimizer optimizer(*cpu, tensors.list(), group_of("sgd:lr=0.01"));
   for (int i = 0; i < 100; ++i) {
     float g = 0;
     for (float x = 1; x <= 4; ++x) g += x * (tensors.value[0][0] * x - 2 * x) / 4;
     tensors.gradient[0][0] = g;
-    cpu->update(*set, sgd, schedule::Constant{}, &state, nullptr);
+    optimizer.step();
   }
   EXPECT_NEAR(tensors.value[0][0], 1.999177, 2e-6);
 }
@@ -94,57 +88,116 @@ TEST(Update, EveryTensorMovesWhateverItsSize) {
 }
 
 TEST(Update, TargetsAndThreadsAgreeToTheBit) {
+  const std::vector<float> values = normal(50001, 1), gradients = normal(50001, 2);
   for (const std::string_view name : Optimizers::names) {
     for (const DType dtype : {DType::f32, DType::bf16, DType::f16}) {
-      std::vector<std::vector<unsigned char>> results;
+      std::vector<std::pair<std::vector<unsigned char>, TensorFile>> results;
       for (const auto& cpu : testing::cpu_backends()) {
-        testing::Stored p(normal(50001, 1), dtype), g(normal(50001, 2), dtype);
-        std::vector<float> m(50001), v(50001);
-        OptimizerSpec spec = OptimizerSpec::parse(std::string(name) + ":lr=0.01,l1=0.01,l2=0.1");
-        const Parameter parameter{"p", p.bytes.data(), g.bytes.data(), {m.data(), v.data()}, 50001, dtype};
-        const auto set = cpu->bind({&parameter, 1}, spec.rule);
-        StepState state;
-        for (int i = 0; i < 3; ++i)
-          cpu->update(*set, spec, schedule::Cosine{.total = 10, .warmup = 2}, &state, nullptr);
-        results.push_back(p.bytes);
-        const auto* moments = reinterpret_cast<const unsigned char*>(v.data());
-        results.back().insert(results.back().end(), moments, moments + v.size() * 4);
+        testing::Stored p(values, dtype), g(gradients, dtype);
+        const Trainable tensor{"p", p.bytes.data(), g.bytes.data(), {50001}, dtype};
+        Optimizer optimizer(
+            *cpu, {&tensor, 1},
+            group_of(std::string(name) + ":lr=0.01,l1=0.01,l2=0.1,decay=0.5", "cosine:total=10,warmup=2"));
+        for (int i = 0; i < 3; ++i) optimizer.step();
+        results.emplace_back(p.bytes, optimizer.save());
       }
-      for (const auto& r : results) EXPECT_EQ(r, results[0]) << name << " " << name_of(dtype);
+      for (const auto& [bytes, state] : results) {
+        EXPECT_EQ(bytes, results[0].first) << name << " " << name_of(dtype);
+        EXPECT_TRUE(state.tensors == results[0].second.tensors) << name << " " << name_of(dtype);
+      }
     }
   }
 }
 
 TEST(Update, ARejectedStepChangesNothing) {
   const auto cpu = make_cpu_backend({2, {}});
-  Tensors tensors;
-  tensors.add(normal(1000, 3), normal(1000, 4));
-  LossReport gate;
-  gate.rejected = true;
-  const auto before = tensors.value, moments = tensors.first;
-  const StepState state = steps(*cpu, tensors, "adam", 3, &gate);
-  EXPECT_EQ(tensors.value, before);
-  EXPECT_EQ(tensors.first, moments);
-  EXPECT_EQ(state.step, 0);
-  EXPECT_EQ(state.skipped, 3);
+  for (const std::string_view name : Optimizers::names) {
+    Tensors tensors;
+    tensors.add(normal(1000, 3), normal(1000, 4));
+    Optimizer optimizer(*cpu, tensors.list(), group_of(name));
+    optimizer.step();
+    LossReport gate;
+    gate.rejected = true;
+    const auto values = tensors.value;
+    TensorFile before = optimizer.save(), after;
+    for (int i = 0; i < 3; ++i) optimizer.step(&gate);
+    after = optimizer.save();
+    EXPECT_EQ(tensors.value, values) << name;
+    EXPECT_EQ(optimizer.steps()->step, 1);
+    EXPECT_EQ(optimizer.steps()->skipped, 3);
+    for (TensorFile* file : {&before, &after})
+      std::erase_if(file->tensors, [](auto& t) { return t.first == "optimizer.step"; });
+    EXPECT_TRUE(before.tensors == after.tensors) << name;
+  }
 }
 
 TEST(Update, ZeroGradientsLeaveHalfPrecisionAlone) {
   const auto cpu = make_cpu_backend({1, {}});
-  testing::Stored p({1.5f}, DType::f16), g({0.0f}, DType::f16);
-  std::vector<float> m(1), v(1);
-  const Parameter parameter{"p", p.bytes.data(), g.bytes.data(), {m.data(), v.data()}, 1, DType::f16};
-  const OptimizerSpec adam = OptimizerSpec::parse("adam");
-  const auto set = cpu->bind({&parameter, 1}, adam.rule);
-  StepState state;
-  for (int i = 0; i < 3; ++i) cpu->update(*set, adam, schedule::Constant{}, &state, nullptr);
-  EXPECT_EQ(p.floats()[0], 1.5f);
+  for (const std::string_view name : Optimizers::names) {
+    testing::Stored p({1.5f}, DType::f16), g({0.0f}, DType::f16);
+    const Trainable tensor{"p", p.bytes.data(), g.bytes.data(), {1}, DType::f16};
+    OptimizerSpec spec = OptimizerSpec::parse(name);
+    if (name == "adamw") spec.set("weight_decay", "0");
+    Optimizer optimizer(*cpu, {&tensor, 1}, ParameterGroup{spec, {}});
+    for (int i = 0; i < 3; ++i) optimizer.step();
+    EXPECT_EQ(p.floats()[0], name == "yogi" ? p.floats()[0] : 1.5f) << name;  // yogi's moments start above 0
+    EXPECT_TRUE(std::isfinite(p.floats()[0])) << name;
+  }
+}
+
+TEST(Groups, EachHasItsRuleAndItsRate) {
+  // Weights by Adam at 0.01, the bias by plain steps of 0.1, and a tensor that is not touched.
+  const auto cpu = make_cpu_backend({2, {}});
+  Tensors apart, together;
+  for (Tensors* t : {&apart, &together})
+    for (const int n : {5000, 3, 40}) t->add(normal(n, 1), normal(n, 2));
+  std::vector<Trainable> list = together.list();
+  for (int i = 0; i < 3; ++i) list[static_cast<std::size_t>(i)].group = i;
+  std::vector<ParameterGroup> groups{group_of("adam:lr=0.01,l2=0.1", "step:every=2"), group_of("sgd:lr=0.1"),
+                                     group_of("adan")};
+  groups[2].frozen = true;
+  Optimizer both(*cpu, list, groups);
+  std::vector<Trainable> each = apart.list();
+  Optimizer first(*cpu, {&each[0], 1}, groups[0]), second(*cpu, {&each[1], 1}, groups[1]);
+  for (int i = 0; i < 5; ++i) {
+    both.step();
+    first.step();
+    second.step();
+  }
+  EXPECT_EQ(together.value, apart.value);
+  EXPECT_EQ(both.steps()->step, 5);
+  EXPECT_EQ(both.steps()->lr, both.group_states()[0].lr);
+  EXPECT_NEAR(both.group_states()[0].lr, 0.01 * 0.01, 1e-18);
+  EXPECT_EQ(both.group_states()[1].lr, 0.1);
+  EXPECT_EQ(both.group_states()[2].lr, 0);
+  for (const float* state : both.parameters()[1].state) EXPECT_EQ(state, nullptr) << "plain steps keep nothing";
+}
+
+TEST(Groups, NumbersCanBeSetWhileTheRuleStays) {
+  const auto cpu = make_cpu_backend({1, {}});
+  Tensors tensors;
+  tensors.add({1}, {1});
+  Optimizer optimizer(*cpu, tensors.list(), group_of("sgd:lr=0.25"));
+  optimizer.step();
+  const ParameterGroup slower = group_of("sgd:lr=0.125");
+  optimizer.set_groups({&slower, 1});
+  optimizer.step();
+  EXPECT_EQ(tensors.value[0][0], 1 - 0.25f - 0.125f);
+  const auto set = [&](const char* text) {
+    return message_of([&] {
+      const ParameterGroup group = group_of(text);
+      optimizer.set_groups({&group, 1});
+    });
+  };
+  EXPECT_NE(set("adam").find("group 0 was bound with sgd:lr=0.125"), std::string::npos) << set("adam");
+  EXPECT_NE(set("sgd:momentum=0.9").find("uses other state"), std::string::npos);
+  EXPECT_NE(message_of([&] { optimizer.set_groups({}); }).find("0 groups for a set that has 1"), std::string::npos);
 }
 
 TEST(Bind, RefusesByName) {
   const auto cpu = make_cpu_backend({1, {}});
   std::vector<float> a(8), b(8), m(8), v(8);
-  const AnyOptimizer adam = optim::Adam{};
+  const ParameterGroup adam = group_of("adam");
   auto bind = [&](std::vector<Parameter> list) { return message_of([&] { cpu->bind(list, adam); }); };
   const Parameter good{"w", a.data(), b.data(), {m.data(), v.data()}, 8, DType::f32};
   EXPECT_EQ(bind({good}), "no error");
@@ -161,22 +214,97 @@ TEST(Bind, RefusesByName) {
   other = good;
   other.size = -1;
   EXPECT_NE(bind({other}).find("size -1"), std::string::npos);
+  other = good;
+  other.group = 1;
+  EXPECT_NE(bind({other}).find("'w' is in group 1, and there are 1"), std::string::npos);
+  EXPECT_NE(message_of([&] {
+              cpu->bind({&good, 1}, group_of("novograd"));
+            }).find("'w' has no number that novograd"),
+            std::string::npos);
 }
 
-TEST(Schedule, FactorsAreFunctionsOfTheStep) {
-  const schedule::Cosine cosine{.total = 110, .warmup = 10, .floor = 0.1};
-  EXPECT_DOUBLE_EQ(cosine.factor(0), 0.1);
-  EXPECT_DOUBLE_EQ(cosine.factor(9), 1);
-  EXPECT_DOUBLE_EQ(cosine.factor(60), 0.55);
-  EXPECT_EQ(cosine.factor(110), 0.1);
-  EXPECT_EQ(cosine.factor(1000000), 0.1);
-  EXPECT_EQ((schedule::Cosine{.total = 0, .warmup = 4}.factor(9)), 1);
-  EXPECT_THROW(Schedules::parse("cosine:total=2,warmup=10", "schedule"), Error);
-  EXPECT_NO_THROW(Schedules::parse("cosine:warmup=10", "schedule"));
-  const schedule::Step step{.every = 10, .gamma = 0.5};
-  EXPECT_EQ(step.factor(9), 1);
-  EXPECT_EQ(step.factor(10), 0.5);
-  EXPECT_EQ(step.factor(35), 0.125);
+/// Numbers that no rule takes, by the name of the field.
+TEST(Bind, RefusesNumbersThatMakeNoSense) {
+  const auto cpu = make_cpu_backend({1, {}});
+  const auto refused = [&](ParameterGroup group) {
+    return message_of([&] { cpu->bind(std::span<const Parameter>(), group); });
+  };
+  ParameterGroup group = group_of("adam");
+  group.optimizer.rule = optim::Adam{.beta2 = 1};
+  EXPECT_NE(refused(group).find("adam: beta2 = 1 is outside [0, 1)"), std::string::npos);
+  group.optimizer.rule = optim::Adam{.lr = std::nan("")};
+  EXPECT_NE(refused(group).find("adam: lr"), std::string::npos);
+  group.optimizer.rule = optim::Adam{.eps = -1e-8};
+  EXPECT_NE(refused(group).find("adam: eps"), std::string::npos);
+  group.optimizer.rule = optim::Adam{.beta1 = 0, .beta2 = 0};
+  EXPECT_EQ(refused(group), "no error");
+  group.optimizer.options.decay = -1;
+  EXPECT_NE(refused(group).find("decay"), std::string::npos);
+  const std::vector<ParameterGroup> two{group_of("adam"), group};
+  EXPECT_NE(message_of([&] { cpu->bind(std::span<const Parameter>(), two); }).find("group 1: "), std::string::npos);
+}
+
+/// Everything to go on with the same bits; and what is refused, with nothing changed.
+TEST(State, GoesToAFileAndBack) {
+  const auto cpu = make_cpu_backend({1, {}});
+  for (const std::string_view name : Optimizers::names) {
+    Tensors whole, cut;
+    for (Tensors* t : {&whole, &cut}) {
+      t->add(normal(300, 1), normal(300, 2));
+      t->add({}, {});
+      t->add(normal(7, 3), normal(7, 4));
+    }
+    Optimizer one(*cpu, whole.list(), group_of(name)), two(*cpu, cut.list(), group_of(name));
+    for (int i = 0; i < 3; ++i) {
+      one.step();
+      two.step();
+    }
+    Optimizer next(*cpu, cut.list(), group_of(name));
+    next.load(two.save());
+    one.step();
+    next.step();
+    EXPECT_EQ(cut.value, whole.value) << name;
+    EXPECT_TRUE(one.save().tensors == next.save().tensors) << name;
+    EXPECT_EQ(one.save().metadata, next.save().metadata);
+  }
+}
+
+TEST(State, IsRefusedByName) {
+  const auto cpu = make_cpu_backend({1, {}});
+  Tensors tensors;
+  tensors.add(normal(6, 1), normal(6, 2));
+  Optimizer optimizer(*cpu, tensors.list(), group_of("novograd"));
+  optimizer.step();
+  const TensorFile good = optimizer.save();
+  const auto refused = [&](const auto& spoil) {
+    TensorFile file = good;
+    spoil(file);
+    const std::string message = message_of([&] { optimizer.load(file); });
+    EXPECT_TRUE(optimizer.save().tensors == good.tensors) << message;
+    return message;
+  };
+  const auto tensor = [](TensorFile& file, std::string_view name) {
+    return std::find_if(file.tensors.begin(), file.tensors.end(), [&](const auto& t) { return t.first == name; });
+  };
+  for (const auto& [name, array] : good.tensors) {
+    EXPECT_NE(
+        refused([&, &name = name](TensorFile& f) { f.tensors.erase(tensor(f, name)); }).find("no tensor '" + name),
+        std::string::npos);
+    EXPECT_NE(refused([&, &name = name](TensorFile& f) {
+                tensor(f, name)->second = Array(DType::u8, {3});
+              }).find("'" + name + "' is u8 [3]"),
+              std::string::npos);
+  }
+  EXPECT_NE(
+      refused([](TensorFile& f) { f.tensors.emplace_back("p9.state0", Array(DType::f32, {1})); }).find("'p9.state0'"),
+      std::string::npos);
+  EXPECT_NE(
+      refused([](TensorFile& f) { f.metadata["optimizer.0"] = "adam"; }).find("is of adam, the group has novograd"),
+      std::string::npos);
+  EXPECT_NE(refused([](TensorFile& f) { f.metadata.clear(); }).find("nothing of group 0"), std::string::npos);
+  EXPECT_NE(refused([](TensorFile& f) { f.metadata["optimizer.1"] = "sgd"; }).find("more groups"), std::string::npos);
+  EXPECT_NE(refused([&](TensorFile& f) { tensor(f, "optimizer.step")->second.as<std::int64_t>()[0] = -1; }).find("-1"),
+            std::string::npos);
 }
 
 }  // namespace

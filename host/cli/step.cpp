@@ -30,32 +30,49 @@ std::size_t slots_of(const AnyOptimizer& rule) {
 }
 std::string slot_name(std::size_t slot) { return fmt::format("state{}", slot); }
 
-/// The state file: "step" (one i64) and "state0", "state1" ... (fp32, the parameter's shape); metadata "optimizer".
+/// A tensor of the state file beside the arrays of state.
+struct StateEntry {
+  std::string_view name;
+  DType type;
+  std::vector<std::int64_t> shape;
+};
+
+/// The state file: these, and "state0", "state1" ... (fp32, the parameter's shape); metadata "optimizer".
+std::vector<StateEntry> state_entries(const AnyOptimizer& rule) {
+  std::vector<StateEntry> entries{{"step", DType::i64, {1}}};
+  if (has_memory(rule)) entries.push_back({"memory", DType::f64, {optim::kMaxMemory}});
+  if (keeps_a_number(rule)) entries.push_back({"kept", DType::f64, {1}});
+  return entries;
+}
+
 void read_state(const std::string& path, const std::vector<std::int64_t>& shape, StepProblem& problem) {
   const TensorFile file = read_safetensors(path);
   const std::string optimizer(Optimizers::name_of(problem.optimizer.rule));
   if (const auto written = file.metadata.find("optimizer");
       written != file.metadata.end() && written->second != optimizer)
     throw Error(Errc::format, fmt::format("{}: the state is of {}, expected {}", path, written->second, optimizer));
-  std::vector<std::string> names{"step"};
-  for (std::size_t s = 0; s < slots_of(problem.optimizer.rule); ++s) names.push_back(slot_name(s));
+  std::vector<StateEntry> entries = state_entries(problem.optimizer.rule);
+  const std::size_t others = entries.size(), slots = slots_of(problem.optimizer.rule);
+  std::vector<std::string> names;
+  for (const StateEntry& entry : entries) names.emplace_back(entry.name);
+  for (std::size_t s = 0; s < slots; ++s) names.push_back(slot_name(s));
+  for (std::size_t s = 0; s < slots; ++s) entries.push_back({names[others + s], DType::f32, shape});
   for (const auto& [name, tensor] : file.tensors)
     if (std::find(names.begin(), names.end(), name) == names.end())
       throw Error(Errc::format, fmt::format("{}: {} has no state '{}'{}", path, optimizer, name, suggest(name, names)));
-  for (const std::string& name : names) {
-    const Array* tensor = file.find(name);
-    if (!tensor) throw Error(Errc::format, fmt::format("{}: '{}' is missing", path, name));
-    const bool step = name == "step";
-    const DType type = step ? DType::i64 : DType::f32;
-    if (tensor->dtype() != type || (step ? tensor->size() != 1 : tensor->shape() != shape))
+  for (const StateEntry& entry : entries) {
+    const Array* tensor = file.find(entry.name);
+    if (!tensor) throw Error(Errc::format, fmt::format("{}: '{}' is missing", path, entry.name));
+    if (tensor->dtype() != entry.type || tensor->shape() != entry.shape)
       throw Error(Errc::bad_shape,
-                  fmt::format("{}: '{}' is {} {}, expected {} {}", path, name, name_of(tensor->dtype()),
-                              shape_text(tensor->shape()), name_of(type), step ? "[1]" : shape_text(shape)));
-    if (step)
-      problem.steps_before = tensor->as<std::int64_t>()[0];
-    else
-      problem.state.push_back({*tensor});
+                  fmt::format("{}: '{}' is {} {}, expected {} {}", path, entry.name, name_of(tensor->dtype()),
+                              shape_text(tensor->shape()), name_of(entry.type), shape_text(entry.shape)));
+    if (entry.type == DType::f32) problem.state.push_back({*tensor});
   }
+  problem.steps_before = file.at("step").as<std::int64_t>()[0];
+  if (const Array* memory = file.find("memory"))
+    std::copy_n(memory->as<double>().begin(), optim::kMaxMemory, problem.group.memory);
+  if (const Array* kept = file.find("kept")) problem.kept = {kept->as<double>()[0]};
   constexpr std::int64_t kMostSteps = std::int64_t{1} << 53;
   if (problem.steps_before < 0 || problem.steps_before > kMostSteps)
     throw Error(Errc::format,
@@ -66,6 +83,10 @@ void write_state(const std::string& path, const StepProblem& problem, const Step
   TensorFile file;
   file.metadata["optimizer"] = std::string(Optimizers::name_of(problem.optimizer.rule));
   file.tensors.emplace_back("step", Array::of({1}, std::vector<std::int64_t>{solution.counters.step}));
+  if (has_memory(problem.optimizer.rule))
+    file.tensors.emplace_back("memory", Array::of({optim::kMaxMemory}, std::span<const double>(solution.group.memory)));
+  if (keeps_a_number(problem.optimizer.rule))
+    file.tensors.emplace_back("kept", Array::of({1}, std::vector<double>{solution.kept.at(0)}));
   for (std::size_t s = 0; s < solution.state.size(); ++s)
     file.tensors.emplace_back(slot_name(s), validate::converted(solution.state[s][0], DType::f32));
   write_safetensors(path, file);
@@ -78,6 +99,9 @@ StepSolution by_reference(const StepProblem& p) {
   std::vector<double> value = validate::to_doubles(p.parameters[0]);
   std::vector<std::vector<double>> state(slots_of(p.optimizer.rule), std::vector<double>(value.size(), 0.0));
   for (std::size_t s = 0; s < p.state.size(); ++s) state[s] = validate::to_doubles(p.state[s][0]);
+  reference::Memory memory;
+  std::copy(std::begin(p.group.memory), std::end(p.group.memory), memory.group);
+  if (!p.kept.empty()) memory.tensor = p.kept[0];
   StepSolution result;
   result.counters.step = p.steps_before;
   for (const auto& gradients : p.gradients) {
@@ -87,11 +111,11 @@ StepSolution by_reference(const StepProblem& p) {
       continue;
     }
     const std::int64_t t = ++result.counters.step;
-    const auto schedule_options = std::visit([](const auto& s) { return validate::reference_options(s); }, p.schedule);
-    result.counters.lr =
-        p.optimizer.lr() * reference::schedule(Schedules::name_of(p.schedule), schedule_options, t - 1);
-    reference::step(name, options, t, result.counters.lr, value, g, state);
+    result.counters.lr = p.optimizer.lr() * validate::reference_factor(p.schedule, t - 1, p.group.plateau);
+    reference::step(name, options, t, result.counters.lr, value, g, state, memory);
   }
+  std::copy(std::begin(memory.group), std::end(memory.group), result.group.memory);
+  result.kept = {memory.tensor};
   result.parameters.push_back(Array::of(p.parameters[0].shape(), value));
   for (const auto& slot : state) result.state.push_back({Array::of(p.parameters[0].shape(), slot)});
   return result;
@@ -101,9 +125,10 @@ StepProblem read_problem(const Options& o, DType type) {
   StepProblem problem;
   problem.optimizer = OptimizerSpec::parse(o.optimizer);
   problem.text = problem.optimizer.to_string();
-  problem.schedule = Schedules::parse(o.schedule, "schedule");
-  if (const auto* cosine = std::get_if<schedule::Cosine>(&problem.schedule); cosine && cosine->total == 0)
-    throw Error(Errc::bad_argument, "cosine: 'total' must be given here, there is no run to take it from");
+  problem.schedule = ScheduleSpec::parse(o.schedule);
+  if (const std::string_view name = problem.schedule.endless(); !name.empty())
+    throw Error(Errc::bad_argument,
+                fmt::format("{}: 'total' must be given here, there is no run to take it from", name));
   problem.skip_non_finite = true;
   const Array param = read_npy(o.param);
   problem.parameters.push_back(validate::converted(param, type));

@@ -76,7 +76,7 @@ train::ReportSettings report_settings(const train::RunFile& run, const TrainSpec
                      {"initial weights", std::string(name_of(spec.model.init))},
                      {"loss", Losses::to_string(spec.loss)},
                      {"optimizer", spec.optimizer.to_string()},
-                     {"schedule", Schedules::to_string(spec.schedule)},
+                     {"schedule", spec.schedule.to_string()},
                      {"training samples", std::to_string(data.train.size())},
                      {"test samples", data.test ? std::to_string(data.test->size()) : "none"},
                      {"epochs", std::to_string(run.train.epochs)},

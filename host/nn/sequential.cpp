@@ -16,9 +16,8 @@ bool needs_input(const AnyActivation& activation) {
 
 }  // namespace
 
-Sequential::Sequential(Backend& backend, ModelSpec spec, int slots) : backend_(backend), spec_(std::move(spec)) {
+Sequential::Sequential(Backend& backend, ModelSpec spec) : backend_(backend), spec_(std::move(spec)) {
   spec_.check();
-  require(slots >= 0 && slots <= optim::kMaxSlots, Errc::bad_argument, "model: slots is outside [0, 2]");
   auto place = [&](std::string name, std::vector<std::int64_t> shape) {
     const std::int64_t size = shape.size() == 2 ? shape[0] * shape[1] : shape[0], offset = arena_size_;
     tensors_.push_back({std::move(name), std::move(shape), offset, size});
@@ -35,9 +34,7 @@ Sequential::Sequential(Backend& backend, ModelSpec spec, int slots) : backend_(b
   }
   values_ = Buffer(backend_, bytes_of(arena_size_));
   gradients_ = Buffer(backend_, bytes_of(arena_size_));
-  for (int s = 0; s < slots; ++s) states_.emplace_back(backend_, bytes_of(arena_size_));
   for (const Buffer* arena : {&values_, &gradients_}) backend_.zero(arena->data(), arena->bytes());
-  for (const Buffer& arena : states_) backend_.zero(arena.data(), arena.bytes());
   const std::vector<float> initial = initial_values(spec_, tensors_);
   backend_.copy(values_.data(), initial.data(), bytes_of(static_cast<std::int64_t>(initial.size())));
   backend_.synchronize();
@@ -99,14 +96,10 @@ void Sequential::backward(const float* x, std::int64_t rows) {
   }
 }
 
-std::vector<Parameter> Sequential::parameters() const {
-  std::vector<Parameter> result;
-  for (const TensorPlace& tensor : tensors_) {
-    Parameter parameter{tensor.name, values() + tensor.offset, gradients() + tensor.offset, {}, tensor.size,
-                        DType::f32};
-    for (int s = 0; s < slots(); ++s) parameter.state[s] = state(s) + tensor.offset;
-    result.push_back(std::move(parameter));
-  }
+std::vector<Trainable> Sequential::trainables() const {
+  std::vector<Trainable> result;
+  for (const TensorPlace& tensor : tensors_)
+    result.push_back({tensor.name, values() + tensor.offset, gradients() + tensor.offset, tensor.shape});
   return result;
 }
 

@@ -35,11 +35,14 @@ std::string read_whole(const fs::path& path) {
 /// A number that is not finite would make every later step worthless.
 void check_finite(const TensorFile& file) {
   for (const auto& [name, array] : file.tensors) {
-    const std::span<const float> values = array.as<float>();
-    for (std::size_t i = 0; i < values.size(); ++i)
-      if (!std::isfinite(values[i]))
-        throw Error(Errc::non_finite,
-                    fmt::format("'{}'[{}] is {}; no checkpoint is written over the last good one", name, i, values[i]));
+    const auto check = [&, &name = name](auto values) {
+      for (std::size_t i = 0; i < values.size(); ++i)
+        if (!std::isfinite(values[i]))
+          throw Error(Errc::non_finite, fmt::format("'{}'[{}] is {}; no checkpoint is written over the last good one",
+                                                    name, i, values[i]));
+    };
+    if (array.dtype() == DType::f32) check(array.as<float>());
+    if (array.dtype() == DType::f64) check(array.as<double>());
   }
 }
 

@@ -13,17 +13,6 @@ constexpr std::int64_t kEvaluationRows = 1024;
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
-/// A cosine that was to span the whole run gets its length.
-AnySchedule over_run(AnySchedule schedule, std::int64_t steps) {
-  if (auto* cosine = std::get_if<schedule::Cosine>(&schedule); cosine && cosine->total == 0) {
-    if (cosine->warmup >= steps)
-      throw Error(Errc::bad_argument,
-                  fmt::format("cosine: warmup = {} leaves nothing of a run of {} steps", cosine->warmup, steps));
-    cosine->total = steps;
-  }
-  return schedule;
-}
-
 void check_options(const FitOptions& options) {
   const auto check = [](const char* name, std::int64_t value, std::int64_t least) {
     if (value < least) throw Error(Errc::bad_argument, fmt::format("{} = {} is below {}", name, value, least));
@@ -46,8 +35,8 @@ void Trainer::Impl::begin_run(const Dataset& data, const FitOptions& options) {
                   fmt::format("the run was begun with {} = {} and cannot go on with {}", what, before, after));
   };
   const std::int64_t batches = (data.size() + options.batch_size - 1) / options.batch_size;
-  const AnySchedule schedule = over_run(spec.schedule, options.epochs * batches);
-  const std::string before = Schedules::to_string(engine.schedule()), after = Schedules::to_string(schedule);
+  const ScheduleSpec schedule = spec.schedule.over(options.epochs * batches);
+  const std::string before = engine.schedule().to_string(), after = schedule.to_string();
   if (drawn) {
     refuse_change("samples", drawn->samples, now_drawn.samples);
     refuse_change("batch_size", drawn->batch_size, now_drawn.batch_size);
@@ -100,6 +89,7 @@ void Trainer::Impl::close_epoch(std::int64_t samples, const FitOptions& options,
   record.lr = last.lr;
   record.train = scores_of(totals, spec.metrics);
   if (options.validation) record.test = evaluate(*options.validation, std::max(options.batch_size, kEvaluationRows));
+  engine.observe(record.test ? record.test->loss : record.train.loss);
   record.samples_per_second = static_cast<double>(samples) / (trained - began);
   record.seconds = now() - began;
   history.push_back(std::move(record));

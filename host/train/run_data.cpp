@@ -47,6 +47,10 @@ toml::table definition_table(const Any& any) {
             if (member) table.insert(field.name, *member);
           } else if constexpr (detail::Choice<std::remove_cvref_t<decltype(member)>>) {
             table.insert(field.name, detail::value_text(member));
+          } else if constexpr (is_numbers<std::remove_cvref_t<decltype(member)>>) {
+            toml::array list;
+            for (const auto number : member) list.push_back(number);
+            table.insert(field.name, std::move(list));
           } else {
             table.insert(field.name, member);
           }
@@ -133,9 +137,12 @@ std::string RunFile::to_toml() const {
                    {"loss", definition_table<Losses>(loss)},
                    {"reduction", std::string(name_of(reduction))},
                    {"optimizer", optimizer_table},
-                   {"schedule", definition_table<Schedules>(schedule)},
                    {"metrics", list_of(metric_texts)},
                    {"train", train_table(train)}};
+  if (const AnySchedule* entry = schedule.entry())
+    root.insert("schedule", definition_table<Schedules>(*entry));
+  else
+    root.insert("schedule", schedule.to_string());
   std::ostringstream text;
   text << root << '\n';
   return text.str();

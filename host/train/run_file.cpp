@@ -53,6 +53,9 @@ void expand_definition(toml::table& root, std::string_view key) {
   const auto* text = node ? node->as_string() : nullptr;
   if (!text) return;
   const std::string definition = text->get();
+  if (definition.find_first_of("*|") != std::string::npos)
+    fail_at(*node, Errc::bad_argument,
+            fmt::format("{} '{}' is made of several; set it as a whole, not one field", key, definition));
   toml::table fields;
   fields.insert("name", definition.substr(0, definition.find(':')));
   if (const std::size_t colon = definition.find(':'); colon != std::string::npos) try {
@@ -93,17 +96,24 @@ std::string definition_text(const toml::table& table, const std::string& name) {
   for (const auto& [key, value] : table) {
     if (key.str() == "name") continue;
     std::ostringstream out;
-    if (const auto* s = value.as_string())
-      out << s->get();
-    else if (value.is_value())
-      value.visit([&](const auto& v) {
+    const auto put = [&](const toml::node& one) {
+      if (!one.is_value()) fail_at(one, Errc::bad_argument, name + "." + std::string(key.str()) + " is not a value");
+      one.visit([&](const auto& v) {
         if constexpr (toml::is_floating_point<decltype(v)>)
           out << fmt::format("{}", v.get());
         else if constexpr (toml::is_value<decltype(v)>)
           out << std::boolalpha << v.get();
       });
-    else
-      fail_at(value, Errc::bad_argument, name + "." + std::string(key.str()) + " is not a value");
+    };
+    if (const auto* list = value.as_array()) {
+      if (list->empty()) out << "none";
+      for (const toml::node& one : *list) {
+        if (&one != &list->front()) out << '/';
+        put(one);
+      }
+    } else {
+      put(value);
+    }
     text += separator + std::string(key.str()) + "=" + out.str();
     separator = ",";
   }
@@ -281,7 +291,7 @@ RunFile read_run_file(const fs::path& path, const std::vector<std::string>& over
   in.need("optimizer");
   run.optimizer = read_definition(in, "optimizer", "", [](const std::string& t) { return OptimizerSpec::parse(t); });
   run.schedule =
-      read_definition(in, "schedule", "constant", [](const std::string& t) { return Schedules::parse(t, "schedule"); });
+      read_definition(in, "schedule", "constant", [](const std::string& t) { return ScheduleSpec::parse(t); });
   std::vector<std::string> metrics;
   in.read("metrics", metrics);
   for (const std::string& metric : metrics) {

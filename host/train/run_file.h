@@ -38,7 +38,7 @@ struct RunFile {
   AnyLoss loss;
   Reduction reduction = Reduction::mean;
   OptimizerSpec optimizer;
-  AnySchedule schedule;
+  ScheduleSpec schedule;
   std::vector<AnyMetric> metrics;
   RunOptions train;
 

@@ -10,39 +10,40 @@
 namespace fuselage {
 namespace {
 
-/// Every tensor of a trainer as (name in files, where it starts in device memory, place).
-struct Stored {
-  std::string name;
-  float* data;
-  const TensorPlace* place;
-};
-
-std::vector<Stored> stored_tensors(Sequential& model) {
-  std::vector<Stored> result;
-  for (const TensorPlace& tensor : model.tensors()) {
-    result.push_back({tensor.name, model.values() + tensor.offset, &tensor});
-    for (int s = 0; s < model.slots(); ++s)
-      result.push_back({fmt::format("{}.state{}", tensor.name, s), model.state(s) + tensor.offset, &tensor});
-  }
-  return result;
-}
-
 std::string shape_text(const std::vector<std::int64_t>& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
 
-void check_tensors(const TensorFile& file, const std::vector<Stored>& wanted) {
-  std::set<std::string> known;
-  for (const Stored& tensor : wanted) {
-    known.insert(tensor.name);
-    const Array* found = file.find(tensor.name);
-    if (!found) throw Error(Errc::mismatch, fmt::format("the checkpoint has no tensor '{}'", tensor.name));
-    if (found->dtype() != DType::f32 || found->shape() != tensor.place->shape)
-      throw Error(Errc::mismatch,
-                  fmt::format("the checkpoint's tensor '{}' is {} {}, the model's is fp32 {}", tensor.name,
-                              name_of(found->dtype()), shape_text(found->shape()), shape_text(tensor.place->shape)));
+/// The optimizer's part of a checkpoint: everything but the values.
+TensorFile optimizer_part(const TensorFile& file, const Sequential& model) {
+  TensorFile part;
+  part.metadata = file.metadata;
+  for (const auto& [name, array] : file.tensors) {
+    const auto& places = model.tensors();
+    if (std::none_of(places.begin(), places.end(), [&](const TensorPlace& place) { return place.name == name; }))
+      part.tensors.emplace_back(name, array);
   }
-  for (const auto& [name, array] : file.tensors)
-    if (!known.count(name))
-      throw Error(Errc::mismatch, fmt::format("the checkpoint has a tensor '{}', which the model has not", name));
+  return part;
+}
+
+void check_values(const TensorFile& file, const Sequential& model) {
+  for (const TensorPlace& place : model.tensors()) {
+    const Array* found = file.find(place.name);
+    if (!found) throw Error(Errc::mismatch, fmt::format("the checkpoint has no tensor '{}'", place.name));
+    if (found->dtype() != DType::f32 || found->shape() != place.shape)
+      throw Error(Errc::mismatch,
+                  fmt::format("the checkpoint's tensor '{}' is {} {}, the model's is fp32 {}", place.name,
+                              name_of(found->dtype()), shape_text(found->shape()), shape_text(place.shape)));
+  }
+}
+
+/// The record and the optimizer's tensors count the same steps.
+void check_counts(const Checkpoint& from) {
+  const Array* counts = from.tensors.find("optimizer.step");
+  if (!counts || counts->dtype() != DType::i64 || counts->size() != 2) return;  // the optimizer refuses it by name
+  const auto tensor = counts->as<std::int64_t>();
+  if (tensor[0] != from.step || tensor[1] != from.skipped)
+    throw Error(Errc::mismatch,
+                fmt::format("the checkpoint's record has {} steps and {} skipped ones, its 'optimizer.step' {} and {}",
+                            from.step, from.skipped, tensor[0], tensor[1]));
 }
 
 void check_text(const char* what, const std::string& theirs, const std::string& ours) {
@@ -65,7 +66,7 @@ Checkpoint Trainer::snapshot() {
   result.model = run.spec.model.to_string();
   result.loss = Losses::to_string(run.spec.loss);
   result.optimizer = run.spec.optimizer.to_string();
-  result.schedule = Schedules::to_string(run.engine.schedule());
+  result.schedule = run.engine.schedule().to_string();
   result.metrics = texts_of(run.spec.metrics);
   const DrawnFrom drawn = run.drawn.value_or(DrawnFrom{});
   result.samples = drawn.samples;
@@ -77,14 +78,18 @@ Checkpoint Trainer::snapshot() {
   result.history = run.history;
 
   Backend& backend = run.engine.backend();
+  Sequential& model = run.engine.model();
+  Optimizer& optimizer = run.engine.optimizer();
   StepState state;
-  backend.copy(&state, run.engine.state(), sizeof state);
-  for (const Stored& tensor : stored_tensors(run.engine.model())) {
-    Array array = Array::uninitialized(DType::f32, tensor.place->shape);
-    backend.copy(array.data(), tensor.data, static_cast<std::size_t>(array.bytes()));
-    result.tensors.tensors.emplace_back(tensor.name, std::move(array));
+  backend.copy(&state, optimizer.steps(), sizeof state);
+  for (const TensorPlace& place : model.tensors()) {
+    Array array = Array::uninitialized(DType::f32, place.shape);
+    backend.copy(array.data(), model.values() + place.offset, static_cast<std::size_t>(array.bytes()));
+    result.tensors.tensors.emplace_back(place.name, std::move(array));
   }
-  backend.synchronize();
+  TensorFile part = optimizer.save();  // waits for the copies before it as well
+  result.tensors.metadata = std::move(part.metadata);
+  for (auto& tensor : part.tensors) result.tensors.tensors.push_back(std::move(tensor));
   result.step = state.step;
   result.skipped = state.skipped;
   result.lr = state.lr;
@@ -99,20 +104,20 @@ void Trainer::restore(const Checkpoint& from) {
   check_text("optimizer", from.optimizer, run.spec.optimizer.to_string());
   check_text("list of metrics", fmt::format("{}", fmt::join(from.metrics, " ")),
              fmt::format("{}", fmt::join(texts_of(run.spec.metrics), " ")));
-  const AnySchedule schedule = Schedules::parse(from.schedule, "schedule");
-  if (schedule.index() != run.spec.schedule.index())
-    check_text("schedule", from.schedule, Schedules::to_string(run.spec.schedule));
-  const std::vector<Stored> wanted = stored_tensors(run.engine.model());
-  check_tensors(from.tensors, wanted);
+  const ScheduleSpec schedule = ScheduleSpec::parse(from.schedule);
+  if (!schedule.same_entries(run.spec.schedule)) check_text("schedule", from.schedule, run.spec.schedule.to_string());
+  Sequential& model = run.engine.model();
+  check_values(from.tensors, model);
+  check_counts(from);
+  run.engine.optimizer().load(optimizer_part(from.tensors, model));
 
   Backend& backend = run.engine.backend();
-  backend.synchronize();
-  for (const Stored& tensor : wanted) {
-    const Array& array = from.tensors.at(tensor.name);
-    backend.copy(tensor.data, array.data(), static_cast<std::size_t>(array.bytes()));
+  for (const TensorPlace& place : model.tensors()) {
+    const Array& array = from.tensors.at(place.name);
+    backend.copy(model.values() + place.offset, array.data(), static_cast<std::size_t>(array.bytes()));
   }
-  const StepState state{from.step, from.skipped, from.lr};
-  backend.copy(run.engine.state(), &state, sizeof state);
+  StepState state;
+  backend.copy(&state, run.engine.optimizer().steps(), sizeof state);
   backend.synchronize();
   run.last = state;
   run.engine.set_schedule(schedule);

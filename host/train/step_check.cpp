@@ -13,30 +13,10 @@
 #include "host/reference/reference.h"
 #include "host/train/judge.h"
 #include "host/train/tolerances.h"
+#include "host/validate/problem.h"
 
 namespace fuselage::train {
 namespace {
-
-/// The fields of a definition as the reference takes them; the learning rate is an argument of its own there.
-template <class T>
-void add_options(reference::Options& options, const T& definition) {
-  detail::for_each_field<T>([&](const auto& field) {
-    if (field.name == "lr") return;
-    const auto& value = definition.*field.member;
-    if constexpr (requires { value.has_value(); }) {
-      if (value) options[std::string(field.name)] = static_cast<double>(*value);
-    } else {
-      options[std::string(field.name)] = static_cast<double>(value);
-    }
-  });
-}
-
-template <class Any>
-reference::Options options_of(const Any& any) {
-  reference::Options options;
-  std::visit([&](const auto& definition) { add_options(options, definition); }, any);
-  return options;
-}
 
 std::vector<double> widen(const float* from, std::int64_t count) { return {from, from + count}; }
 
@@ -71,9 +51,17 @@ StepCheck::Arenas StepCheck::download() const {
   Backend& backend = engine_.backend();
   Arenas result;
   result.values = download_floats(backend, model.values(), model.arena_size());
-  for (int s = 0; s < model.slots(); ++s)
-    result.states[s] = download_floats(backend, model.state(s), model.arena_size());
-  backend.copy(&result.step, engine_.state(), sizeof(StepState));
+  for (const Parameter& p : engine_.optimizer().parameters()) {
+    auto& slots = result.states.emplace_back();
+    for (const float* state : p.state) {
+      slots.emplace_back();
+      if (state) slots.back() = download_floats(backend, state, p.size);
+    }
+    if (p.kept) backend.copy(&result.kept.emplace_back(), p.kept, sizeof(double));
+    backend.synchronize();
+  }
+  backend.copy(&result.step, engine_.optimizer().steps(), sizeof(StepState));
+  backend.copy(&result.group, engine_.optimizer().group_states(), sizeof(GroupState));
   backend.synchronize();
   return result;
 }
@@ -85,7 +73,8 @@ void StepCheck::after_loss(const HostBatch& batch, const float* prediction, cons
   backend.copy(&report_, report, sizeof(LossReport));
   backend.synchronize();
 
-  const reference::Options options = options_of(spec_.loss);
+  const reference::Options options =
+      std::visit([](const auto& l) { return validate::reference_options(l); }, spec_.loss);
   const reference::LossInput input =
       loss_input(batch, download_floats(backend, prediction, batch.rows * cols), cols, spec_.reduction);
   const reference::LossOutput want = reference::loss(Losses::name_of(spec_.loss), options, input);
@@ -116,47 +105,55 @@ void StepCheck::after_update() {
   const Arenas after = download();
   if (report_.rejected) return judge_untouched(after);
 
-  reference::Options options = options_of(engine_.schedule());
-  const double factor = reference::schedule(Schedules::name_of(engine_.schedule()), options, before_.step.step);
-  const double lr = spec_.optimizer.lr() * factor;
+  const double factor = validate::reference_factor(engine_.schedule(), before_.step.step, before_.group.plateau);
+  const double whole = spec_.optimizer.lr(), lr = whole * factor;
   Judge rate("the learning rate", kRateUlp);
-  rate.see(after.step.lr, lr, std::max(std::fabs(lr), 1e-300) * 0x1p-52, [] { return std::string(); });
+  rate.see(after.step.lr, lr, std::max({whole, lr, 1e-300}) * 0x1p-52, [] { return std::string(); });
   rate.conclude(before_.step.step + 1);
   if (after.step.step != before_.step.step + 1 || after.step.skipped != before_.step.skipped)
     throw Error(Errc::mismatch, fmt::format("validation of step {}: the step counter went from {} to {}",
                                             before_.step.step + 1, before_.step.step, after.step.step));
-  for (const TensorPlace& tensor : engine_.model().tensors()) judge_tensor(tensor, after);
+  for (std::size_t t = 0; t < engine_.model().tensors().size(); ++t) judge_tensor(t, after);
 }
 
 void StepCheck::judge_untouched(const Arenas& after) const {
   const auto same = [](const std::vector<float>& a, const std::vector<float>& b) {
     return a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
   };
-  bool untouched = same(after.values, before_.values) && after.step.step == before_.step.step;
-  for (int s = 0; s < engine_.model().slots(); ++s) untouched &= same(after.states[s], before_.states[s]);
+  bool untouched = same(after.values, before_.values) && after.step.step == before_.step.step &&
+                   after.kept == before_.kept && std::memcmp(&after.group, &before_.group, sizeof(GroupState)) == 0;
+  for (std::size_t t = 0; t < after.states.size(); ++t)
+    for (std::size_t s = 0; s < after.states[t].size(); ++s)
+      untouched &= same(after.states[t][s], before_.states[t][s]);
   if (!untouched || after.step.skipped != before_.step.skipped + 1)
     throw Error(Errc::mismatch, fmt::format("validation of step {}: the step was to be skipped, and parameters, states "
                                             "or the step counter changed",
                                             before_.step.step + 1));
 }
 
-void StepCheck::judge_tensor(const TensorPlace& tensor, const Arenas& after) const {
+void StepCheck::judge_tensor(std::size_t t, const Arenas& after) const {
+  const TensorPlace& tensor = engine_.model().tensors()[t];
   const std::string_view rule = Optimizers::name_of(spec_.optimizer.rule);
-  reference::Options options = options_of(spec_.optimizer.rule);
-  add_options(options, spec_.optimizer.options);
+  const reference::Options options = validate::reference_options(spec_.optimizer);
   const std::int64_t step = before_.step.step + 1;
   const auto part = [&](const std::vector<float>& arena) { return widen(arena.data() + tensor.offset, tensor.size); };
-  const std::size_t slots = static_cast<std::size_t>(engine_.model().slots()),
+  const std::size_t slots = static_cast<std::size_t>(reference::state_count(rule)),
                     n = static_cast<std::size_t>(tensor.size);
 
   struct Step {
     std::vector<double> p, g;
     std::vector<std::vector<double>> state;
+    reference::Memory memory;
   };
-  Step start{part(before_.values), part(gradients_), {}};
-  for (std::size_t s = 0; s < slots; ++s) start.state.push_back(part(before_.states[s]));
+  Step start{part(before_.values), part(gradients_), {}, {}};
+  for (std::size_t s = 0; s < slots; ++s) {
+    const std::vector<float>& state = before_.states[t][s];
+    start.state.push_back(state.empty() ? std::vector<double>(n, 0.0) : widen(state.data(), tensor.size));
+  }
+  std::copy(std::begin(before_.group.memory), std::end(before_.group.memory), start.memory.group);
+  if (!before_.kept.empty()) start.memory.tensor = before_.kept[t];
   const auto replay = [&](Step from) {
-    reference::step(rule, options, step, after.step.lr, from.p, from.g, from.state);
+    reference::step(rule, options, step, after.step.lr, from.p, from.g, from.state, from.memory);
     return from;
   };
   const Step want = replay(start);
@@ -170,21 +167,22 @@ void StepCheck::judge_tensor(const TensorPlace& tensor, const Arenas& after) con
   }
   for (Step& step_from : nudged) step_from = replay(std::move(step_from));
 
-  const auto judge = [&](const std::string& what, const std::vector<float>& got, auto&& pick) {
+  const auto judge = [&](const std::string& what, const float* got, auto&& pick) {
     Judge worst(what, kUpdateUlp);
     for (std::size_t i = 0; i < n; ++i) {
       const double wanted = pick(want)[i];
       double unit = ulp_at(std::max(std::fabs(wanted), std::fabs(pick(start)[i])));
       for (const Step& other : nudged) unit += std::fabs(pick(other)[i] - wanted);
-      worst.see(got[static_cast<std::size_t>(tensor.offset) + i], wanted, unit,
-                [&] { return fmt::format("{}[{}]", tensor.name, i); });
+      worst.see(got[i], wanted, unit, [&] { return fmt::format("{}[{}]", tensor.name, i); });
     }
     worst.conclude(step);
   };
-  judge("parameter", after.values, [](const Step& s) -> const std::vector<double>& { return s.p; });
+  judge("parameter", after.values.data() + tensor.offset,
+        [](const Step& s) -> const std::vector<double>& { return s.p; });
   for (std::size_t s = 0; s < slots; ++s)
-    judge(fmt::format("state {} of", s), after.states[s],
-          [s](const Step& x) -> const std::vector<double>& { return x.state[s]; });
+    if (!after.states[t][s].empty())
+      judge(fmt::format("state {} of", s), after.states[t][s].data(),
+            [s](const Step& x) -> const std::vector<double>& { return x.state[s]; });
 }
 
 }  // namespace fuselage::train

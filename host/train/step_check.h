@@ -22,12 +22,15 @@ class StepCheck {
 
  private:
   struct Arenas {
-    std::vector<float> values, states[optim::kMaxSlots];
+    std::vector<float> values;
+    std::vector<std::vector<std::vector<float>>> states;  // [tensor][slot]; empty where the rule does not use it
+    std::vector<double> kept;                             // [tensor], where the rule keeps a number
     StepState step;
+    GroupState group;
   };
 
   Arenas download() const;
-  void judge_tensor(const TensorPlace& tensor, const Arenas& after) const;
+  void judge_tensor(std::size_t t, const Arenas& after) const;
   void judge_untouched(const Arenas& after) const;
 
   StepEngine& engine_;

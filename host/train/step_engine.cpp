@@ -14,10 +14,6 @@ struct Landing {
   StepState state;
 };
 
-int slots_of(const AnyOptimizer& rule) {
-  return std::visit([](const auto& r) { return int{std::remove_cvref_t<decltype(r)>::slots}; }, rule);
-}
-
 }  // namespace
 
 struct StepEngine::Slot {
@@ -45,13 +41,9 @@ struct StepEngine::Captured {
 StepEngine::StepEngine(Backend& backend, const TrainSpec& spec)
     : backend_(backend),
       spec_(spec),
-      schedule_(spec.schedule),
-      model_(backend, spec.model, slots_of(spec.optimizer.rule)) {
+      model_(backend, spec.model),
+      optimizer_(backend, model_.trainables(), ParameterGroup{spec.optimizer, spec.schedule}) {
   for (const AnyMetric& metric : spec_.metrics) std::visit([&](const auto& m) { m.request(metrics_); }, metric);
-  const std::vector<Parameter> parameters = model_.parameters();
-  parameters_ = backend_.bind(parameters, spec_.optimizer.rule);
-  state_ = Buffer(backend_, sizeof(StepState));
-  backend_.zero(state_.data(), state_.bytes());
   slots_.resize(2);
   for (Slot& slot : slots_) {
     slot.report = Buffer(backend_, sizeof(LossReport));
@@ -63,9 +55,17 @@ StepEngine::StepEngine(Backend& backend, const TrainSpec& spec)
 
 StepEngine::~StepEngine() { drain(); }
 
-void StepEngine::set_schedule(const AnySchedule& schedule) {
-  schedule_ = schedule;
-  captured_.clear();
+void StepEngine::set_schedule(const ScheduleSpec& schedule) {
+  ParameterGroup group = optimizer_.groups()[0];
+  group.schedule = schedule;
+  optimizer_.set_groups({&group, 1});
+}
+
+void StepEngine::observe(double value) {
+  if (!schedule().has_plateau()) return;
+  if (observed_.bytes() == 0) observed_ = Buffer(backend_, sizeof(double));
+  backend_.copy(observed_.data(), &value, sizeof value);
+  optimizer_.observe(observed_.as<double>());
 }
 
 void StepEngine::check(const HostBatch& batch) const {
@@ -136,11 +136,11 @@ void StepEngine::program(Slot& slot, const Inputs& inputs, Kind kind, const Afte
   if (after_loss) after_loss(prediction, report);
   if (training) {
     model_.backward(inputs.x, inputs.rows);
-    backend_.update(*parameters_, spec_.optimizer, schedule_, state(), report);
+    optimizer_.step(report);
   }
   Landing* landing = slot.landing.as<Landing>();
   backend_.copy(&landing->loss, report, sizeof(LossReport));
-  backend_.copy(&landing->state, state(), sizeof(StepState));
+  backend_.copy(&landing->state, optimizer_.steps(), sizeof(StepState));
 }
 
 std::unique_ptr<Graph> StepEngine::capture(Slot& slot, const Inputs& inputs) {

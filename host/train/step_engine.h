@@ -14,6 +14,7 @@
 #include "fuselage/data.h"
 #include "fuselage/memory.h"
 #include "fuselage/nn.h"
+#include "fuselage/optimizer.h"
 #include "fuselage/train.h"
 
 namespace fuselage::train {
@@ -31,10 +32,11 @@ class StepEngine {
 
   Backend& backend() { return backend_; }
   Sequential& model() { return model_; }
-  StepState* state() { return state_.as<StepState>(); }
-  const AnySchedule& schedule() const { return schedule_; }
-  /// Forgets the captured graphs, which have the old schedule in them.
-  void set_schedule(const AnySchedule& schedule);
+  Optimizer& optimizer() { return optimizer_; }
+  const ScheduleSpec& schedule() const { return optimizer_.groups()[0].schedule; }
+  void set_schedule(const ScheduleSpec& schedule);
+  /// Queues an observation for the schedule's plateau; none where it has none.
+  void observe(double value);
 
   /// Makes room for batches of up to `rows`; where that takes new memory, captured graphs are forgotten.
   void reserve(std::int64_t rows);
@@ -71,11 +73,10 @@ class StepEngine {
 
   Backend& backend_;
   const TrainSpec& spec_;
-  AnySchedule schedule_;
   MetricRequest metrics_;
   Sequential model_;
-  std::unique_ptr<ParameterSet> parameters_;
-  Buffer state_;
+  Optimizer optimizer_;
+  Buffer observed_;
   std::vector<Slot> slots_;
   std::vector<Captured> captured_;
   std::size_t next_ = 0;

@@ -11,7 +11,8 @@ namespace fuselage::train {
 
 inline constexpr double kLossUlp = 16;
 inline constexpr double kUpdateUlp = 4;
-/// The learning rate, in ulp of double: a product of a cosine or a power with the rule's rate.
+/// The learning rate, in ulp of double of it or of the rule's, whichever is larger: what is left of a decay near its
+/// end is a difference.
 inline constexpr double kRateUlp = 64;
 
 }  // namespace fuselage::train

@@ -38,7 +38,7 @@ TrainSpec checked(TrainSpec spec) {
   Losses::check(spec.loss);
   check_loss(spec.loss);
   spec.optimizer.check();
-  Schedules::check(spec.schedule);
+  spec.schedule.check();
   std::int64_t top_k = 0;
   for (const AnyMetric& metric : spec.metrics) {
     Metrics::check(metric);
@@ -69,7 +69,7 @@ TrainSpec TrainSpec::parse(ModelSpec model, std::string_view loss, std::string_v
   spec.model = std::move(model);
   spec.loss = Losses::parse(loss, "loss");
   spec.optimizer = OptimizerSpec::parse(optimizer);
-  spec.schedule = Schedules::parse(schedule, "schedule");
+  spec.schedule = ScheduleSpec::parse(schedule);
   for (const std::string& metric : metrics) spec.metrics.push_back(Metrics::parse(metric, "metric"));
   return spec;
 }

@@ -1,9 +1,9 @@
 // Optimizer steps against the reference.
 //
-// Each step is judged alone: the reference starts from what the backend had before it. The term of a result comes from
-// the same rule on the magnitudes of its inputs, where nothing cancels.
+// Each step is judged alone: the reference starts from what the backend had before it.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "host/validate/compare.h"
@@ -13,64 +13,108 @@ namespace {
 
 using Doubles = std::vector<double>;
 
-Doubles magnitudes(Doubles x) {
-  for (double& v : x) v = std::abs(v);
-  return x;
-}
+constexpr double kOfFloats = 0x1p-22;  ///< of a number made of gradients that options have rounded to fp32
 
-struct Stepper {
-  std::string_view name;
-  reference::Options options, plain_options;  // the second without maximize, which only turns signs
-  double lr;
+/// A tensor before or after a step.
+struct Tensor {
+  Doubles p, g;
+  std::vector<Doubles> state;
+  reference::Memory memory;
+};
 
-  /// State and parameter after step t; `size` receives the same for magnitudes.
-  struct Result {
-    Doubles p, size_p;
-    std::vector<Doubles> state, size_state;
-  };
-  Result run(std::int64_t t, const Doubles& p, const Doubles& g, const std::vector<Doubles>& state) const {
-    Result r{p, magnitudes(p), state, state};
-    for (Doubles& s : r.size_state) s = magnitudes(s);
-    reference::step(name, options, t, lr, r.p, g, r.state);
-    reference::step(name, plain_options, t, lr, r.size_p, magnitudes(g), r.size_state);
-    return r;
+/// A step, and what an ulp more in each gradient and in each state makes of it.
+struct Expected {
+  Tensor result, of_nudged_p;
+  std::vector<Tensor> nudged;
+
+  Expected(std::string_view rule, const reference::Options& options, std::int64_t t, double lr, const Tensor& before)
+      : result(before), of_nudged_p(before), nudged(1 + before.state.size(), before) {
+    const auto nudge = [](Doubles& x) {
+      for (double& v : x)
+        if (v != 0) v += ulp_at(DType::f32, v);  // next to 0 a sign would turn
+    };
+    nudge(of_nudged_p.p);
+    nudge(nudged[0].g);
+    for (std::size_t s = 0; s < before.state.size(); ++s) nudge(nudged[1 + s].state[s]);
+    const auto move = [&](Tensor& x) { reference::step(rule, options, t, lr, x.p, x.g, x.state, x.memory); };
+    move(result);
+    move(of_nudged_p);
+    for (Tensor& x : nudged) move(x);
+  }
+  /// The unit of an error in pick(result)[i]: an ulp of the largest of its operands, and what an ulp in each input is
+  /// worth, so that a formula that cancels is asked for no more than its inputs hold.
+  /// The parameter itself is such an input of the state alone.
+  template <class Pick>
+  double unit(DType type, double old, std::size_t i, bool state, const Pick& pick) const {
+    const double now = pick(result)[i];
+    double unit = ulp_at(type, std::max({std::abs(old), std::abs(now), std::abs(now - old)}));
+    const auto add = [&](const Tensor& x) {
+      if (const double moved = std::abs(pick(x)[i] - now); std::isfinite(moved)) unit += moved;
+    };
+    if (state) add(of_nudged_p);
+    for (const Tensor& x : nudged) add(x);
+    return unit;
   }
 };
+
+/// A number kept in double.
+void see_kept(const StepProblem& p, const char* what, double got, double expected, double tolerance,
+              Findings& findings) {
+  if (!(std::abs(got - expected) <= tolerance * std::abs(expected))) findings.note(p.text, what, got, expected);
+}
 
 }  // namespace
 
 void compare(const StepProblem& p, const std::vector<StepSolution>& got, Findings& findings) {
-  Stepper stepper{Optimizers::name_of(p.optimizer.rule), reference_options(p.optimizer), {}, p.optimizer.lr()};
-  stepper.plain_options = stepper.options;
-  stepper.plain_options.erase("maximize");
-  const auto slots = static_cast<std::size_t>(reference::state_count(stepper.name));
+  const std::string_view rule = Optimizers::name_of(p.optimizer.rule);
+  const reference::Options options = reference_options(p.optimizer);
+  const auto slots = static_cast<std::size_t>(reference::state_count(rule));
   for (std::size_t k = 0; k < got.size(); ++k) {
     const std::int64_t t = p.steps_before + static_cast<std::int64_t>(k) + 1;
     if (got[k].counters.step != t)
       findings.note(p.text, "step", static_cast<double>(got[k].counters.step), static_cast<double>(t));
-    if (got[k].counters.lr != stepper.lr) findings.note(p.text, "lr", got[k].counters.lr, stepper.lr);
+    const GroupState& group = k == 0 ? p.group : got[k - 1].group;
+    const double lr = p.optimizer.lr() * reference_factor(p.schedule, t - 1, group.plateau);
+    if (!(std::abs(got[k].counters.lr - lr) <= 0x1p-46 * std::max(p.optimizer.lr(), lr)))
+      findings.note(p.text, "lr", got[k].counters.lr, lr);
     for (std::size_t tensor = 0; tensor < p.parameters.size(); ++tensor) {
-      const Doubles old = to_doubles(k == 0 ? p.parameters[tensor] : got[k - 1].parameters[tensor]);
-      std::vector<Doubles> state(slots, Doubles(old.size(), 0.0));
+      Tensor before{to_doubles(k == 0 ? p.parameters[tensor] : got[k - 1].parameters[tensor]),
+                    to_doubles(p.gradients[k][tensor]),
+                    {},
+                    {}};
       for (std::size_t s = 0; s < slots; ++s) {
-        if (k > 0) state[s] = to_doubles(got[k - 1].state[s][tensor]);
-        if (k == 0 && !p.state.empty()) state[s] = to_doubles(p.state[s][tensor]);
+        if (k > 0)
+          before.state.push_back(to_doubles(got[k - 1].state[s][tensor]));
+        else
+          before.state.push_back(p.state.empty() ? Doubles(before.p.size(), 0.0) : to_doubles(p.state[s][tensor]));
+        // A state that the rule does not use is not kept.
+        if (!(slots_used_by(p.optimizer.rule) >> s & 1)) before.state.back().assign(before.p.size(), 0.0);
       }
-      const auto expected = stepper.run(t, old, to_doubles(p.gradients[k][tensor]), state);
-      const Doubles is = to_doubles(got[k].parameters[tensor]);
+      std::copy(std::begin(group.memory), std::end(group.memory), before.memory.group);
+      const bool keeps = keeps_a_number(p.optimizer.rule) && !before.p.empty();
+      if (keeps) before.memory.tensor = k > 0 ? got[k - 1].kept[tensor] : p.kept.empty() ? 0 : p.kept[tensor];
+      const Expected expected(rule, options, t, lr, before);
       const std::string where = fmt::format("{}, step {}, tensor {}", p.text, k + 1, tensor);
       const DType type = p.parameters[tensor].dtype();
-      for (std::size_t i = 0; i < is.size(); ++i) {
-        const double moved = std::abs(expected.size_p[i] - std::abs(old[i]));
-        const double error = error_in_ulp(type, is[i], expected.p[i], std::max(std::abs(old[i]), moved));
-        findings.gradient.see(error, where, static_cast<std::int64_t>(i));
-      }
-      for (std::size_t s = 0; s < slots; ++s) {
-        const Doubles now = to_doubles(got[k].state[s][tensor]);
-        for (std::size_t i = 0; i < now.size(); ++i)
-          findings.value.see(error_in_ulp(DType::f32, now[i], expected.state[s][i], expected.size_state[s][i]), where,
-                             static_cast<std::int64_t>(i));
-      }
+      const auto judge = [&](Worst& worst, DType of, const Array& array, bool state, const auto& pick) {
+        const Doubles now = to_doubles(array);
+        for (std::size_t i = 0; i < now.size(); ++i) {
+          const double wanted = pick(expected.result)[i], unit = expected.unit(of, pick(before)[i], i, state, pick);
+          const bool same = now[i] == wanted || (std::isnan(now[i]) && std::isnan(wanted));
+          const double error = same ? 0 : std::abs(now[i] - wanted) / unit;
+          worst.see(std::isnan(error) ? kInfinity : error, where, static_cast<std::int64_t>(i));
+        }
+      };
+      judge(findings.gradient, type, got[k].parameters[tensor], false,
+            [](const Tensor& x) -> const Doubles& { return x.p; });
+      for (std::size_t s = 0; s < slots; ++s)
+        judge(findings.value, DType::f32, got[k].state[s][tensor], true,
+              [s](const Tensor& x) -> const Doubles& { return x.state[s]; });
+      if (keeps)
+        see_kept(p, "the tensor's number", got[k].kept[tensor], expected.result.memory.tensor, kOfFloats, findings);
+      if (tensor > 0) continue;
+      for (std::size_t m = 0; m < optim::kMaxMemory; ++m)
+        see_kept(p, "the group's number", got[k].group.memory[m], expected.result.memory.group[m], 0x1p-40, findings);
     }
   }
 }

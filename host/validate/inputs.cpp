@@ -244,6 +244,11 @@ void for_each_problem(const AnyOptimizer& entry, DType type, bool quick, std::ui
         for (const std::int64_t n : sizes)
           arrays.push_back(noise.array(stream++, DType::f32, {n}, [](double u, std::int64_t) { return 0.1 * u; }));
       }
+      if (before > 0) {  // a product of nadam's, or a sum of weights and the greatest rate
+        p.group.memory[0] = 0.25;
+        p.group.memory[1] = optimizer.lr();
+        p.kept.assign(sizes.size(), 2.0);
+      }
       for (int step = 0; step < 3; ++step) {
         auto& arrays = p.gradients.emplace_back();
         for (const std::int64_t n : sizes) arrays.push_back(noise.array(stream++, type, {n}, signed_unit));

@@ -47,6 +47,12 @@ std::vector<T> with_each_field_changed(const T& base) {
       }
       return;
     }
+    if constexpr (is_numbers<V>) {  // each element, so that what must be of one length stays so
+      result.push_back(base);
+      for (auto& x : result.back().*field.member) x = 2 * x;
+      if (!valid(result.back())) result.pop_back();
+      return;
+    }
     const auto before = result.size();
     for (const char* text : {"0", "0.1", "0.25", "2", "true", "false"}) {
       T changed = base;
@@ -61,6 +67,7 @@ std::vector<T> with_each_field_changed(const T& base) {
       result.back().*field.member = quarter;
     }
   });
+  std::erase_if(result, [](const T& value) { return !valid(value); });  // fields that do not fit each other
   return result;
 }
 

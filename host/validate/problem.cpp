@@ -196,23 +196,27 @@ reference::LossOutput solve_by_reference(const LossProblem& p) {
 }
 
 std::vector<StepSolution> solve(Backend& backend, const StepProblem& p) {
-  const int slots = std::visit([](const auto& r) { return std::remove_cvref_t<decltype(r)>::slots; }, p.optimizer.rule);
-  std::vector<Buffer> values, gradients, states;
-  std::vector<Parameter> parameters;
-  for (std::size_t t = 0; t < p.parameters.size(); ++t) {
-    const Array& a = p.parameters[t];
-    Parameter parameter{"tensor " + std::to_string(t), nullptr, nullptr, {}, a.size(), a.dtype()};
-    parameter.value = values.emplace_back(upload(backend, a.data(), a.bytes())).data();
-    parameter.gradient = gradients.emplace_back(upload(backend, a.data(), a.bytes())).data();
-    for (int s = 0; s < slots; ++s) {
-      const Array start = p.state.empty() ? Array(DType::f32, a.shape()) : p.state[static_cast<std::size_t>(s)][t];
-      parameter.state[s] = states.emplace_back(upload(backend, start.data(), start.bytes())).as<float>();
-    }
-    parameters.push_back(parameter);
+  const std::size_t slots = std::visit([](const auto& r) { return std::size_t{r.slots}; }, p.optimizer.rule);
+  std::vector<Buffer> values, gradients;
+  std::vector<Trainable> tensors;
+  for (const Array& a : p.parameters) {
+    Trainable t{"tensor " + std::to_string(tensors.size()), nullptr, nullptr, a.shape(), a.dtype()};
+    t.value = values.emplace_back(upload(backend, a.data(), a.bytes())).data();
+    t.gradient = gradients.emplace_back(upload(backend, a.data(), a.bytes())).data();
+    tensors.push_back(std::move(t));
   }
+  Optimizer optimizer(backend, tensors, ParameterGroup{p.optimizer, p.schedule});
+  const std::vector<Parameter>& parameters = optimizer.parameters();
+  for (std::size_t s = 0; s < p.state.size(); ++s)
+    for (std::size_t t = 0; t < parameters.size(); ++t)
+      if (float* to = parameters[t].state[s])
+        backend.copy(to, p.state[s][t].data(), static_cast<std::size_t>(p.state[s][t].bytes()));
+  for (std::size_t t = 0; t < p.kept.size(); ++t)
+    if (parameters[t].kept) backend.copy(parameters[t].kept, &p.kept[t], sizeof(double));
   const StepState start{p.steps_before, 0, 0};
-  const Buffer counters = upload(backend, &start, sizeof start), gate(backend, sizeof(LossReport));
-  const std::unique_ptr<ParameterSet> set = backend.bind(parameters, p.optimizer.rule);
+  backend.copy(optimizer.steps(), &start, sizeof start);
+  backend.copy(optimizer.group_states(), &p.group, sizeof p.group);
+  const Buffer gate(backend, sizeof(LossReport));
   std::vector<StepSolution> results;
   for (const std::vector<Array>& step : p.gradients) {
     LossReport found;
@@ -224,19 +228,21 @@ std::vector<StepSolution> solve(Backend& backend, const StepProblem& p) {
     }
     found.rejected = found.nonfinite > 0;
     backend.copy(gate.data(), &found, sizeof found);
-    backend.update(*set, p.optimizer, p.schedule, counters.as<StepState>(),
-                   p.skip_non_finite ? gate.as<LossReport>() : nullptr);
+    optimizer.step(p.skip_non_finite ? gate.as<LossReport>() : nullptr);
     StepSolution& result = results.emplace_back();
-    result.state.resize(static_cast<std::size_t>(slots));
+    result.state.resize(slots);
+    result.kept.resize(parameters.size());
     for (std::size_t t = 0; t < parameters.size(); ++t) {
       Array& value = result.parameters.emplace_back(p.parameters[t].dtype(), p.parameters[t].shape());
       download(backend, value.data(), parameters[t].value, value.bytes());
-      for (int s = 0; s < slots; ++s) {
-        Array& state = result.state[static_cast<std::size_t>(s)].emplace_back(DType::f32, value.shape());
-        download(backend, state.data(), parameters[t].state[s], state.bytes());
+      for (std::size_t s = 0; s < slots; ++s) {
+        Array& state = result.state[s].emplace_back(DType::f32, value.shape());
+        if (parameters[t].state[s]) download(backend, state.data(), parameters[t].state[s], state.bytes());
       }
+      if (parameters[t].kept) backend.copy(&result.kept[t], parameters[t].kept, sizeof(double));
     }
-    download(backend, &result.counters, counters.data(), sizeof result.counters);
+    download(backend, &result.counters, optimizer.steps(), sizeof result.counters);
+    download(backend, &result.group, optimizer.group_states(), sizeof result.group);
     backend.synchronize();
   }
   return results;
@@ -246,6 +252,21 @@ reference::Options reference_options(const OptimizerSpec& optimizer) {
   auto options = std::visit([](const auto& r) { return reference_options(r, "lr"); }, optimizer.rule);
   options.merge(reference_options(optimizer.options));
   return options;
+}
+
+double reference_factor(const ScheduleSpec& schedule, std::int64_t step, const schedule::PlateauState& plateau) {
+  double product = 1;
+  for (const ScheduleTerm& term : schedule.terms) {
+    const bool runs =
+        term.from <= step && std::none_of(schedule.terms.begin(), schedule.terms.end(),
+                                          [&](const auto& t) { return term.from < t.from && t.from <= step; });
+    if (!runs) continue;
+    const reference::Options options = std::visit([](const auto& e) { return reference_options(e); }, term.entry);
+    product *= std::holds_alternative<schedule::Plateau>(term.entry)
+                   ? plateau.factor()
+                   : reference::schedule(Schedules::name_of(term.entry), options, step - term.from);
+  }
+  return product;
 }
 
 }  // namespace fuselage::validate

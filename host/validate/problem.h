@@ -10,6 +10,7 @@
 
 #include "fuselage/array.h"
 #include "fuselage/backend.h"
+#include "fuselage/optimizer.h"
 #include "fuselage/validate.h"
 #include "host/reference/definition.h"
 #include "host/reference/reference.h"
@@ -61,10 +62,12 @@ reference::LossOutput solve_by_reference(const LossProblem& problem);
 struct StepProblem {
   std::string text;
   OptimizerSpec optimizer;
-  AnySchedule schedule;
+  ScheduleSpec schedule;
   std::int64_t steps_before = 0;              ///< updates made before
   std::vector<Array> parameters;              ///< of one type
   std::vector<std::vector<Array>> state;      ///< [slot][tensor] fp32; empty: zeros
+  GroupState group;                           ///< before the first step
+  std::vector<double> kept;                   ///< [tensor], where the rule keeps a number; empty: zeros
   std::vector<std::vector<Array>> gradients;  ///< [step][tensor], the parameters' type
   bool skip_non_finite = false;               ///< a step whose gradient holds NaN or infinity changes nothing
 };
@@ -72,8 +75,10 @@ struct StepProblem {
 /// What stands after a step.
 struct StepSolution {
   std::vector<Array> parameters;
-  std::vector<std::vector<Array>> state;  ///< [slot][tensor]
+  std::vector<std::vector<Array>> state;  ///< [slot][tensor]; zeros where the rule does not use it
   StepState counters;
+  GroupState group;
+  std::vector<double> kept;
 };
 
 std::vector<StepSolution> solve(Backend& backend, const StepProblem& problem);
@@ -85,7 +90,8 @@ struct Solver {
   std::function<std::vector<StepSolution>(const StepProblem&)> steps;
 };
 
-/// The fields of an entry as the reference takes them. `without` is left out (the learning rate of an optimizer).
+/// The fields of an entry as the reference takes them, those of a list as "at.0", "at.1" ... `without` is left out (the
+/// learning rate of an optimizer).
 template <class T>
 reference::Options reference_options(const T& value, std::string_view without = {}) {
   reference::Options options;
@@ -95,6 +101,9 @@ reference::Options reference_options(const T& value, std::string_view without = 
     const V& v = value.*field.member;
     if constexpr (detail::is_optional<V>) {
       if (v) options[std::string(field.name)] = static_cast<double>(*v);
+    } else if constexpr (is_numbers<V>) {
+      for (std::int64_t i = 0; i < v.size(); ++i)
+        options[std::string(field.name) + "." + std::to_string(i)] = static_cast<double>(v[i]);
     } else {
       options[std::string(field.name)] = static_cast<double>(v);
     }
@@ -104,6 +113,9 @@ reference::Options reference_options(const T& value, std::string_view without = 
 
 /// The options of an optimizer as the reference takes them: those of the rule but lr, and those of every update.
 reference::Options reference_options(const OptimizerSpec& optimizer);
+
+/// What the reference makes of a schedule at a step counted from 0; its plateau, if it has one, stands at `plateau`.
+double reference_factor(const ScheduleSpec& schedule, std::int64_t step, const schedule::PlateauState& plateau);
 
 /// The elements of any array as double, exactly (i64 beyond 2^53 is rounded).
 std::vector<double> to_doubles(const Array& array);

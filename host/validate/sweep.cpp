@@ -9,6 +9,7 @@
 #include "host/validate/compare.h"
 #include "host/validate/inputs.h"
 #include "host/validate/peer_errors.h"
+#include "host/validate/peer_inputs.h"
 
 namespace fuselage {
 namespace validate {

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <omp.h>
 #include <unistd.h>
+#include <bit>
 
 #include <algorithm>
 #include <cmath>
@@ -147,36 +148,28 @@ class StepWorkload : public Workload {
  public:
   StepWorkload(Backend& backend, const OptimizerSpec& optimizer, DType type, std::int64_t tensors, std::int64_t size,
                int copies)
-      : backend_(backend),
-        optimizer_(optimizer),
-        tensors_(tensors),
-        size_(size),
-        counters_(backend, sizeof(StepState)) {
-    const int slots = std::visit([](const auto& r) { return std::remove_cvref_t<decltype(r)>::slots; }, optimizer.rule);
-    backend.zero(counters_.data(), sizeof(StepState));
-    bytes_ = static_cast<double>(tensors * size) * (3.0 * static_cast<double>(size_of(type)) + 8.0 * slots);
+      : backend_(backend), tensors_(tensors), size_(size) {
     std::uint32_t stream = 0;
     for (int i = 0; i < copies; ++i) {
-      std::vector<Parameter> parameters;
+      std::vector<Trainable> list;
       for (std::int64_t t = 0; t < tensors; ++t) {
-        Parameter p{fmt::format("tensor {}", t), nullptr, nullptr, {}, size, type};
+        Trainable p{fmt::format("tensor {}", t), nullptr, nullptr, {size}, type};
         p.value = memory_.emplace_back(noise(backend, type, size, stream++)).data();
         p.gradient = memory_.emplace_back(noise(backend, type, size, stream++)).data();
-        for (int s = 0; s < slots; ++s)
-          p.state[s] = memory_.emplace_back(noise(backend, DType::f32, size, stream++)).as<float>();
-        parameters.push_back(p);
+        list.push_back(std::move(p));
       }
-      if (i == 0) first_ = parameters;
-      sets_.push_back(backend.bind(parameters, optimizer.rule));
+      optimizers_.push_back(std::make_unique<Optimizer>(backend, list, ParameterGroup{optimizer, {}}));
     }
+    const int states = std::popcount(slots_used_by(optimizer.rule));
+    bytes_ = static_cast<double>(tensors * size) * (3.0 * static_cast<double>(size_of(type)) + 8.0 * states);
   }
   void run() override {
-    backend_.update(*sets_[next_], optimizer_, AnySchedule{}, counters_.as<StepState>(), nullptr);
-    next_ = (next_ + 1) % sets_.size();
+    optimizers_[next_]->step();
+    next_ = (next_ + 1) % optimizers_.size();
   }
   std::uint64_t first_result() override {
-    std::uint64_t h = hash_of(backend_, counters_.data(), sizeof(StepState));
-    for (const Parameter& p : first_) {
+    std::uint64_t h = hash_of(backend_, optimizers_[0]->steps(), sizeof(StepState));
+    for (const Parameter& p : optimizers_[0]->parameters()) {
       h = hash_of(backend_, p.value, static_cast<std::size_t>(p.size) * size_of(p.dtype), h);
       for (const float* state : p.state)
         if (state) h = hash_of(backend_, state, static_cast<std::size_t>(p.size) * sizeof(float), h);
@@ -188,13 +181,10 @@ class StepWorkload : public Workload {
 
  private:
   Backend& backend_;
-  OptimizerSpec optimizer_;
   std::int64_t tensors_, size_;
   double bytes_ = 0;
-  Buffer counters_;
   std::vector<Buffer> memory_;
-  std::vector<Parameter> first_;  ///< of the first set
-  std::vector<std::unique_ptr<ParameterSet>> sets_;
+  std::vector<std::unique_ptr<Optimizer>> optimizers_;  ///< one for each copy
   std::size_t next_ = 0;
 };
 

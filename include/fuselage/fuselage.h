@@ -11,6 +11,7 @@
 #include "fuselage/data.h"
 #include "fuselage/history.h"
 #include "fuselage/nn.h"
+#include "fuselage/optimizer.h"
 #include "fuselage/pair_losses.h"
 #include "fuselage/train.h"
 #include "fuselage/validate.h"

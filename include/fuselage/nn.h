@@ -9,6 +9,7 @@
 #include "fuselage/activations.h"
 #include "fuselage/backend.h"
 #include "fuselage/memory.h"
+#include "fuselage/optimizer.h"
 
 namespace fuselage {
 
@@ -56,11 +57,11 @@ struct TensorPlace {
 /// arithmetic of core/math.h, so it has the same bits on every machine.
 std::vector<float> initial_values(const ModelSpec& spec, const std::vector<TensorPlace>& tensors);
 
-/// Dense layers one after the other. Four arenas of equal layout hold values, gradients and up to two optimizer states.
+/// Dense layers one after the other. Two arenas of equal layout hold values and gradients.
 class Sequential {
  public:
-  /// Allocates the arenas, writes the initial values and zero states. `slots` states, at most optim::kMaxSlots.
-  Sequential(Backend& backend, ModelSpec spec, int slots);
+  /// Allocates the arenas and writes the initial values.
+  Sequential(Backend& backend, ModelSpec spec);
 
   const ModelSpec& spec() const { return spec_; }
   const std::vector<TensorPlace>& tensors() const { return tensors_; }
@@ -77,14 +78,12 @@ class Sequential {
   void backward(const float* x, std::int64_t rows);
 
   /// What an optimizer moves.
-  std::vector<Parameter> parameters() const;
+  std::vector<Trainable> trainables() const;
 
   /// The arenas, in device memory: arena_size() floats each.
   std::int64_t arena_size() const { return arena_size_; }
   float* values() const { return values_.as<float>(); }
   float* gradients() const { return gradients_.as<float>(); }
-  float* state(int slot) const { return states_[static_cast<std::size_t>(slot)].as<float>(); }
-  int slots() const { return static_cast<int>(states_.size()); }
 
  private:
   struct Layer {
@@ -101,7 +100,6 @@ class Sequential {
   std::vector<Layer> layers_;
   std::int64_t arena_size_ = 0, rows_ = 0;
   Buffer values_, gradients_;
-  std::vector<Buffer> states_;
   Buffer gradients_out_[2];  // of the layers' outputs, in turn: the last layer's is the first
 };
 

@@ -41,7 +41,7 @@ struct TrainSpec {
   ModelSpec model;
   AnyLoss loss;
   OptimizerSpec optimizer;
-  AnySchedule schedule;
+  ScheduleSpec schedule;
   std::vector<AnyMetric> metrics;
   NonFinite non_finite = NonFinite::raise;
   Reduction reduction = Reduction::mean;  ///< of the training loss, not `none`; scores are weighted means all the same
@@ -109,9 +109,10 @@ class Trainer {
   /// Waits for the last step and gives its report, judged likewise; none when it was given already.
   std::optional<StepReport> finish();
 
-  /// Runs from where the trainer stands to the end of epoch `options.epochs`. A cosine schedule without `total` is
-  /// stretched over the whole run. Throws Error(bad_shape) for data that do not fit the model, Error(mismatch) when the
-  /// trainer was restored from a run with other data, batches, seed or schedule.
+  /// Runs from where the trainer stands to the end of epoch `options.epochs`. Where a schedule's `total` is 0
+  /// it takes the steps that its phase has of the whole run. Where it has a plateau, that observes the mean loss of
+  /// each epoch: of the validation, or without one of the training. Throws Error(bad_shape) for data that do not fit
+  /// the model, Error(mismatch) when the trainer was restored from a run with other data, batches, seed or schedule.
   RunEnd fit(const Dataset& data, const FitOptions& options);
   /// Every epoch that fit() completed.
   const History& history() const;

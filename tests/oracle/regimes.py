@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 
 HEADER = pathlib.Path(__file__).parents[2] / "host/validate/peer_errors.h"
+INPUTS = HEADER.with_name("peer_inputs.h")
 CALLS = {
     "mse": "F.mse_loss(y, t, reduction='none')",
     "mae": "F.l1_loss(y, t, reduction='none')",
@@ -80,10 +81,12 @@ def main(program):
             except (RuntimeError, NotImplementedError) as error:
                 print(f"{line}: {str(error).splitlines()[0]}", file=sys.stderr)
         tables = subprocess.run([program, "judge", name], check=True, capture_output=True, text=True).stdout
-    write_header(tables)
+    write_headers(tables)
 
 
-def write_header(tables):
+def write_headers(tables):
+    at = tables.index("inline constexpr PeerInputs")
+    errors, inputs = tables[:at].strip() + "\n", tables[at:]
     version = torch.__version__.split("+")[0]
     HEADER.write_text(f"""\
 // The worst errors of PyTorch {version} on the CPU, on the plain inputs of the sweep with seed 0, in the sweep's units.
@@ -106,7 +109,22 @@ struct PeerErrors {{
   double value_ulp, gradient_ulp;
 }};
 
-/// Of which inputs the errors are.
+{errors}
+}}  // namespace fuselage::validate
+""")
+    INPUTS.write_text(f"""\
+// Of which inputs the errors in peer_errors.h are.
+// Written by tests/oracle/regimes.py.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "fuselage/core/dtype.h"
+
+namespace fuselage::validate {{
+
+/// What the inputs of a sweep come to.
 struct PeerInputs {{
   std::string_view loss;
   DType dtype;
@@ -114,7 +132,7 @@ struct PeerInputs {{
   std::uint64_t digest;
 }};
 
-{tables}
+{inputs}
 }}  // namespace fuselage::validate
 """)
 
