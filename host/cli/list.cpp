@@ -1,5 +1,6 @@
 // `fuselage list`: the lists, for people, as JSON and as the tables of the documentation.
 #include <fmt/format.h>
+#include <optional>
 
 #include <CLI/CLI.hpp>
 #include <map>
@@ -28,6 +29,7 @@ struct Family {
   std::map<std::string, LossTraits> traits{};  ///< losses only
   std::map<std::string, std::string> takes{};  ///< losses only: prediction and target in words
   std::map<std::string, std::string> kind{};   ///< of what stands beside the losses: "pairs", "penalty", "function"
+  std::optional<EntryInfo> shared{};           ///< what every entry takes besides
 };
 
 /// "real, sign", "`mean` real, `variance` positive; real" and so on, of elements.
@@ -81,9 +83,7 @@ Family family(const std::string& name) {
   }
   if (name == "optimizers") {
     Family f{"Optimizer", Optimizers::describe()};
-    // Every optimizer takes the options of the update as well.
-    for (EntryInfo& entry : f.entries)
-      for (const FieldInfo& field : detail::entry_info<UpdateOptions>().fields) entry.fields.push_back(field);
+    f.shared = detail::entry_info<UpdateOptions>();
     return f;
   }
   if (name == "pairs") return {"Loss", PairLosses::describe()};
@@ -93,7 +93,7 @@ Family family(const std::string& name) {
   if (name == "schedules") return {"Schedule", Schedules::describe()};
   if (name == "activations") return {"Activation", Activations::describe()};
   const std::vector<std::string> known{"losses",  "pairs",     "penalties",   "functions", "optimizers",
-                                       "metrics", "schedules", "activations", "compat"};
+                                       "metrics", "schedules", "activations", "compat",    "compat_optimizers"};
   throw Error(Errc::unknown_name, "there is no list '" + name + "'" + suggest(name, known));
 }
 
@@ -111,14 +111,16 @@ void add_companions(Family& losses) {
   add(EpisodeFunctions::describe(), "function");
 }
 
-std::string peer_name(const PeerLoss& entry) {
+template <class Entry>
+std::string peer_name(const Entry& entry) {
   std::string text(entry.function);
   if (!entry.when.empty()) text += ":" + std::string(entry.when);
   return text;
 }
 
 /// "a, b" of "a,b=c": the options that an entry takes beside those that choose it.
-std::string peer_options(const PeerLoss& entry) {
+template <class Entry>
+std::string peer_options(const Entry& entry) {
   std::string text;
   for (std::string_view rest = entry.options; !rest.empty();) {
     const std::string_view item = rest.substr(0, rest.find(','));
@@ -158,6 +160,32 @@ std::string compat_markdown() {
     text += fmt::format("| {} | `{}` | `{}` | {} | `{}` | `{}` | {} | {} |\n", name_of(entry.peer), peer_name(entry),
                         entry.ours, peer_options(entry), name_of(entry.reduction), entry.arguments, entry.targets,
                         entry.remarks);
+  return text;
+}
+
+Json compat_optimizers_json() {
+  Json list = Json::array();
+  for (const PeerOptimizer& entry : peer_optimizers())
+    list.push_back({{"peer", name_of(entry.peer)},
+                    {"name", peer_name(entry)},
+                    {"type", entry.type},
+                    {"optimizer", entry.ours},
+                    {"remarks", entry.remarks}});
+  return list;
+}
+
+std::string compat_optimizers_text() {
+  std::string text;
+  for (const PeerOptimizer& entry : peer_optimizers())
+    text += fmt::format("{:<6} {:<30} {}\n", name_of(entry.peer), peer_name(entry), entry.ours);
+  return text;
+}
+
+std::string compat_optimizers_markdown() {
+  std::string text = "| Peer | Its optimizer | Here | Options | Remarks |\n|---|---|---|---|---|\n";
+  for (const PeerOptimizer& entry : peer_optimizers())
+    text += fmt::format("| {} | `{}` | `{}` | {} | {} |\n", name_of(entry.peer), peer_name(entry), entry.ours,
+                        peer_options(entry), entry.remarks);
   return text;
 }
 
@@ -229,6 +257,20 @@ std::string to_markdown(const Family& family) {
   return text;
 }
 
+/// What every entry takes is told once in a table, and with each entry elsewhere.
+Family for_table(Family family) {
+  if (!family.shared) return family;
+  family.shared->name = "any of them";
+  family.entries.push_back(*family.shared);
+  return family;
+}
+Family with_shared(Family family) {
+  if (family.shared)
+    for (EntryInfo& entry : family.entries)
+      entry.fields.insert(entry.fields.end(), family.shared->fields.begin(), family.shared->fields.end());
+  return family;
+}
+
 std::string to_text(const Family& family) {
   std::string text;
   for (const EntryInfo& entry : family.entries) {
@@ -258,9 +300,10 @@ void add_list(CLI::App& parent, int&) {
   CLI::App* verb =
       parent.add_subcommand("list",
                             "List losses, losses over pairs of rows, penalties on groups, functions over episodes, "
-                            "optimizers, metrics, schedules, activations, or the losses of peers");
+                            "optimizers, metrics, schedules, activations, or the losses or optimizers of peers");
   verb->add_option("list", options->list,
-                   "losses, pairs, penalties, functions, optimizers, metrics, schedules, activations or compat")
+                   "losses, pairs, penalties, functions, optimizers, metrics, schedules, activations, compat or "
+                   "compat_optimizers")
       ->required();
   CLI::Option* json = verb->add_flag("--json", options->json, "A JSON array with fields, ranges and inputs");
   verb->add_flag("--markdown", options->markdown, "The table of the documentation")->excludes(json);
@@ -273,12 +316,19 @@ void add_list(CLI::App& parent, int&) {
         std::cout << (options->markdown ? compat_markdown() : compat_text());
       return;
     }
+    if (options->list == "compat_optimizers") {
+      if (options->json)
+        print(compat_optimizers_json());
+      else
+        std::cout << (options->markdown ? compat_optimizers_markdown() : compat_optimizers_text());
+      return;
+    }
     Family f = family(options->list);
     if (options->list == "losses" && !options->markdown) add_companions(f);
     if (options->json)
-      print(to_json(f));
+      print(to_json(with_shared(f)));
     else
-      std::cout << (options->markdown ? to_markdown(f) : to_text(f));
+      std::cout << (options->markdown ? to_markdown(for_table(f)) : to_text(with_shared(f)));
   });
 }
 

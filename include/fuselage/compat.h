@@ -1,4 +1,4 @@
-// The losses of PyTorch, Keras and Optax by the names that they have there.
+// The losses and optimizers of PyTorch, Keras and Optax by the names that they have there.
 #pragma once
 
 #include <array>
@@ -8,6 +8,7 @@
 
 #include "fuselage/batch.h"
 #include "fuselage/losses.h"
+#include "fuselage/optimizers.h"
 
 namespace fuselage {
 
@@ -49,5 +50,18 @@ struct PeerLoss {
 
 /// All of them.
 std::span<const PeerLoss> peer_losses();
+
+/// What gives the steps of a peer's optimizer, "AdamW:lr=1e-3,weight_decay=0.1": the names of classes, functions and
+/// options are the peer's own, or a rule's here, which then takes the peer's defaults. Errors as convention().
+OptimizerSpec optimizer_convention(Peer peer, std::string_view optimizer);
+
+/// One optimizer of a peer, as PeerLoss.
+struct PeerOptimizer {
+  Peer peer;
+  std::string_view function, type, when, ours, options, remarks;
+};
+
+/// All of them.
+std::span<const PeerOptimizer> peer_optimizers();
 
 }  // namespace fuselage
