@@ -100,9 +100,9 @@ void compare(const StepProblem& p, const std::vector<StepSolution>& got, Finding
         const Doubles now = to_doubles(array);
         for (std::size_t i = 0; i < now.size(); ++i) {
           const double wanted = pick(expected.result)[i], unit = expected.unit(of, pick(before)[i], i, state, pick);
-          const bool same = now[i] == wanted || (std::isnan(now[i]) && std::isnan(wanted));
-          const double error = same ? 0 : std::abs(now[i] - wanted) / unit;
-          worst.see(std::isnan(error) ? kInfinity : error, where, static_cast<std::int64_t>(i));
+          const bool finite = std::isfinite(now[i]) && std::isfinite(wanted);
+          const double error = finite ? std::abs(now[i] - wanted) / unit : error_in_ulp(of, now[i], wanted);
+          worst.see(error, where, static_cast<std::int64_t>(i));
         }
       };
       judge(findings.gradient, type, got[k].parameters[tensor], false,

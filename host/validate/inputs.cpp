@@ -240,9 +240,12 @@ void for_each_problem(const AnyOptimizer& entry, DType type, bool quick, std::ui
       for (const std::int64_t n : sizes) p.parameters.push_back(noise.array(stream++, type, {n}, signed_unit));
       for (int s = 0; s < slots && before > 0; ++s) {
         auto& arrays = p.state.emplace_back();
-        // Second moments are not negative; a first moment may as well be positive here.
+        // Second moments are not negative; a first moment may as well be positive here. A mean square, which is the
+        // first state of a rule that centres it, is above the square of the mean.
+        const double least = s == 0 ? 0.01 : 0;
         for (const std::int64_t n : sizes)
-          arrays.push_back(noise.array(stream++, DType::f32, {n}, [](double u, std::int64_t) { return 0.1 * u; }));
+          arrays.push_back(
+              noise.array(stream++, DType::f32, {n}, [=](double u, std::int64_t) { return least + 0.1 * u; }));
       }
       if (before > 0) {  // a product of nadam's, or a sum of weights and the greatest rate
         p.group.memory[0] = 0.25;
