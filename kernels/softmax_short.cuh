@@ -87,7 +87,8 @@ __device__ __forceinline__ void short_row(const SoftmaxArgs& a, float pass, cons
   const SoftmaxBase<float> base = softmax_base(max);
   const float anchor = softmax_anchor(max);
   const int label = static_cast<int>(in.label);
-  float rest = 0, ties = 0, q_sum = 0, q_gap = 0, x_label = anchor, term_label = 0;
+  float rest = 0, ties = 0, q_gap = 0, x_label = anchor, term_label = 0;
+  SoftmaxCoefficients<float> q_sum;
   detail::Pair<float> origin{};  // of transformed logits, and the label's logit relative to it
   float gap_label = 0, slope_label = 1;
   if constexpr (kShaped) origin = softmax_origin(a.shape, max);
@@ -114,7 +115,7 @@ __device__ __forceinline__ void short_row(const SoftmaxArgs& a, float pass, cons
     }
     if constexpr (kSoft) {
       const float q = coefficient_at(a, share, r, c);
-      q_sum = q_sum + q;
+      q_sum.add(q);
       q_gap = q_gap + softmax_gap(q, kShaped ? 0.0f : anchor, gap);
     }
   }
@@ -126,8 +127,8 @@ __device__ __forceinline__ void short_row(const SoftmaxArgs& a, float pass, cons
     top = softmax_term(max, base);
   }
   const float odds = rest / top + (ties - 1);
-  const SoftmaxRow<float> row{max,  kShaped ? 0.0f : anchor, odds, 1 / (top * (1 + odds)), odds / (1 + odds), q_sum,
-                              q_gap};
+  const SoftmaxRow<float> row{
+      max, kShaped ? 0.0f : anchor, odds, 1 / (top * (1 + odds)), odds / (1 + odds), q_sum.high(), q_gap, q_sum.low()};
   SoftmaxTarget<float> target{0, 0};
   if (!a.dense) {
     target.label_weight = share.keep * in.label_class_weight;
@@ -148,7 +149,7 @@ __device__ __forceinline__ void short_row(const SoftmaxArgs& a, float pass, cons
   if (!a.gradient.data) return;
 
   const float scale = static_cast<float>(in.scale);
-  float sum = target.label_weight + q_sum, at_label;
+  float sum = target.label_weight + row.q, at_label;
   if constexpr (kSoft) {
     sum = sum + extra.slope;
     at_label = scale * softmax_label_gradient(row, target, x_label, term_label * row.scale, extra.slope);
@@ -170,7 +171,7 @@ __device__ __forceinline__ void short_row(const SoftmaxArgs& a, float pass, cons
     float g = softmax_scaled(term, factor, least);
     if constexpr (kSoft) {
       const float q = coefficient_at(a, share, r, c);
-      g = select(x[c] == peak, fma(scale, sum - q, -at_peak), fma(-scale, q, g));
+      g = select(x[c] == peak, fma(scale, (sum - q) + row.q_low, -at_peak), fma(-scale, q, g));
     }
     if constexpr (kShaped) g = softmax_bent(g, slope);
     g = c == label ? at_label : g;

@@ -148,7 +148,8 @@ FUSELAGE_HD void softmax_short_block(const SoftmaxPass& pass, std::int64_t first
   }
   const SoftmaxBase<V> base = softmax_base(max);
   const V anchor = softmax_anchor(max), label = S::load(in.label);
-  V rest = V(0), ties = V(0), q_sum = V(0), q_gap = V(0), x_label = anchor, term_label = V(0);
+  V rest = V(0), ties = V(0), q_gap = V(0), x_label = anchor, term_label = V(0);
+  SoftmaxCoefficients<V> q_sum;
   // Transformed logits: the origin, and what the label's logit becomes relative to it.
   const detail::Pair<V> origin = kShaped ? softmax_origin(pass.shape, max) : detail::Pair<V>{};
   V gap_label = V(0), slope_label = V(1);
@@ -173,7 +174,7 @@ FUSELAGE_HD void softmax_short_block(const SoftmaxPass& pass, std::int64_t first
     if constexpr (kSoft) {
       const V w = V(pass.class_weight ? pass.class_weight[c] : 1.0f), t = dense ? S::load(in.target[c]) : V(0);
       const V q = softmax_coefficient(w, t, keep_share, even);
-      q_sum = q_sum + q;
+      q_sum.add(q);
       q_gap = q_gap + softmax_gap(q, kShaped ? V(0) : anchor, gap);
     }
   }
@@ -185,8 +186,14 @@ FUSELAGE_HD void softmax_short_block(const SoftmaxPass& pass, std::int64_t first
     top = softmax_term(max, base);
   }
   const V odds = rest / top + (ties - V(1));
-  const SoftmaxRow<V> row{
-      max, kShaped ? V(0) : anchor, odds, V(1) / (top * (V(1) + odds)), odds / (V(1) + odds), q_sum, q_gap};
+  const SoftmaxRow<V> row{max,
+                          kShaped ? V(0) : anchor,
+                          odds,
+                          V(1) / (top * (V(1) + odds)),
+                          odds / (V(1) + odds),
+                          q_sum.high(),
+                          q_gap,
+                          q_sum.low()};
   const V class_weight = S::load(in.label_class_weight), weight = S::load(in.weight), scale = S::load(in.scale);
   SoftmaxTarget<V> target{V(0), V(0)};
   if (!dense) {
@@ -219,7 +226,7 @@ FUSELAGE_HD void softmax_short_block(const SoftmaxPass& pass, std::int64_t first
   }
   if (!b.gradient.data) return;
 
-  V sum = target.label_weight + q_sum, label_slope;
+  V sum = target.label_weight + row.q, label_slope;
   if constexpr (kSoft) {
     sum = sum + extra.slope;
     label_slope = softmax_label_gradient(row, target, x_label, term_label * row.scale, extra.slope);
@@ -235,7 +242,7 @@ FUSELAGE_HD void softmax_short_block(const SoftmaxPass& pass, std::int64_t first
     if constexpr (kSoft) {
       const V w = V(pass.class_weight ? pass.class_weight[c] : 1.0f), t = dense ? S::load(in.target[c]) : V(0);
       const V q = softmax_coefficient(w, t, keep_share, even);
-      g = select(x[c] == peak, fma(scale, sum - q, -at_peak), fma(-scale, q, g));
+      g = select(x[c] == peak, fma(scale, (sum - q) + row.q_low, -at_peak), fma(-scale, q, g));
     }
     if constexpr (kShaped) g = softmax_bent(g, slope[c]);
     g = select(kept, select(label == V(c), at_label, g), V(0));

@@ -82,11 +82,25 @@ struct SoftmaxChunk {
 /// A row's result, S = double from chunks, or a lane of a short row in float.
 template <class S>
 struct SoftmaxRow {
-  S max, anchor;  ///< of the row
-  S odds;         ///< u
-  S scale;        ///< 1 / sum of terms, relative to `base`: p_c = term * scale
-  S complement;   ///< 1 - p of a maximum: u/(1 + u)
-  S q, q_gap;     ///< sum of the soft coefficients, and of q_c (anchor - x_c)
+  S max, anchor;   ///< of the row
+  S odds;          ///< u
+  S scale;         ///< 1 / sum of terms, relative to `base`: p_c = term * scale
+  S complement;    ///< 1 - p of a maximum: u/(1 + u)
+  S q, q_gap;      ///< sum of the soft coefficients, and of q_c (anchor - x_c)
+  S q_low = S(0);  ///< what the rounding of q lost: A - q_c keeps digits where one class holds nearly all
+};
+
+/// The sum of a short row's soft coefficients with what its roundings lose (Knuth's two-sum).
+template <class S>
+struct SoftmaxCoefficients {
+  S sum = S(0), lost = S(0);
+  FUSELAGE_HD void add(S q) {
+    const S now = sum + q, added = now - sum;
+    lost = lost + ((sum - (now - added)) + (q - added));
+    sum = now;
+  }
+  FUSELAGE_HD S high() const { return select(lost == lost, sum + lost, sum); }  // of infinite targets nothing is lost
+  FUSELAGE_HD S low() const { return select(lost == lost, (sum - high()) + lost, S(0)); }
 };
 
 /// Gathers a row from its chunks, in index order; chunk(c) gives SoftmaxChunk c. The base of the row is softmax_base of
@@ -164,7 +178,7 @@ FUSELAGE_HD S softmax_peak(const SoftmaxRow<S>& row) {
 template <class S>
 FUSELAGE_HD S softmax_label_gradient(const SoftmaxRow<S>& row, const SoftmaxTarget<S>& target, S x_label, S p) {
   const S sum = target.label_weight + row.q;
-  const S at_peak = fma(-sum, row.complement, row.q - target.label_q);
+  const S at_peak = fma(-sum, row.complement, (row.q - target.label_q) + row.q_low);
   return select(x_label == softmax_peak(row), at_peak, fma(sum, p, -(target.label_weight + target.label_q)));
 }
 
@@ -173,7 +187,7 @@ template <class S>
 FUSELAGE_HD S softmax_label_gradient(const SoftmaxRow<S>& row, const SoftmaxTarget<S>& target, S x_label, S p,
                                      S extra) {
   const S sum = target.label_weight + row.q + extra;
-  const S at_peak = fma(-sum, row.complement, row.q - target.label_q + extra);
+  const S at_peak = fma(-sum, row.complement, ((row.q - target.label_q) + row.q_low) + extra);
   return select(x_label == softmax_peak(row), at_peak, fma(sum, p, -(target.label_weight + target.label_q)));
 }
 

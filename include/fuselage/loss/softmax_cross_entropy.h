@@ -26,9 +26,10 @@ struct SoftmaxCrossEntropy {
   static constexpr std::string_view formula = "sum_c q_c (log sum_j exp(x_j) - x_c)";
   static constexpr std::string_view summary = "multi-class cross-entropy on logits; class labels or dense targets";
   using is_row_loss = void;
-  static constexpr Budget budget{4, 32,
-                                 "sum(q) of a short row is up to 32 fp32 additions in a row, and p sum(q) - q cancels "
-                                 "where a target holds nearly all; the slope of a softcap has 2.5 ulp of its own"};
+  static constexpr Budget budget{
+      4, 12,
+      "p sum(q) - q cancels where a target holds nearly all, and with options each q is rounded; the "
+      "slope of a softcap has 2.5 ulp of its own"};
   static constexpr double kLeast = 1e-9, kMost = 1e9;  ///< of the fields below
   double label_smoothing = 0;
   std::optional<std::int64_t> ignore_index;
