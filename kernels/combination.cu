@@ -51,24 +51,24 @@ template <class T>
 __device__ __forceinline__ void norm_chunk(const NormArgs& a, const UpdateTensor& tensor, std::int64_t first, int n,
                                            std::int64_t chunk) {
   const T* p = static_cast<const T*>(tensor.value) + first;
-  float l1[kLanesOfThread] = {}, squares[kLanesOfThread] = {};
+  double l1[kLanesOfThread] = {}, squares[kLanesOfThread] = {};
   for (int base = 0; base < n; base += kLanes)
 #pragma unroll
     for (int j = 0; j < kLanesOfThread; ++j) {
       const int i = base + j * kWarp + lane_id();
       if (i >= n) continue;
-      const float x = to_float(p[i]);
+      const auto x = static_cast<double>(to_float(p[i]));
       l1[j] = l1[j] + abs(x);
-      squares[j] = squares[j] + x * x;
+      squares[j] = fma(x, x, squares[j]);
     }
-  const float sum_l1 = add_warp_lanes<1>(l1), sum_squares = add_warp_lanes<1>(squares);
+  const double sum_l1 = add_warp_lanes<1>(l1), sum_squares = add_warp_lanes<1>(squares);
   if (lane_id() > 0) return;
-  a.l1[chunk] = static_cast<double>(sum_l1);
-  a.squared_l2[chunk] = static_cast<double>(sum_squares);
+  a.l1[chunk] = sum_l1;
+  a.squared_l2[chunk] = sum_squares;
 }
 
-// budget: norm_kernel registers<=64 spills=0
-__global__ void __launch_bounds__(kNormThreads, 8) norm_kernel(const __grid_constant__ NormArgs a) {
+// budget: norm_kernel registers<=80 spills=0
+__global__ void __launch_bounds__(kNormThreads, 6) norm_kernel(const __grid_constant__ NormArgs a) {
   const std::int64_t warps = warps_of_block(), step = gridDim.x * warps;
   for (std::int64_t chunk = blockIdx.x * warps + warp_id(); chunk < a.table.chunks; chunk += step) {
     const std::int64_t t = tensor_of_chunk(a.table.first_chunk, a.table.count, chunk);

@@ -60,7 +60,7 @@ __global__ void __launch_bounds__(kPointwiseThreads) element_weights_kernel(cons
   const WarpFloats floats(a);
   for_each_chunk(a.size, [&](std::int64_t c, std::int64_t begin, int length) {
     const Share at(a.wide);
-    float sums[kLanesOfThread] = {};
+    double sums[kLanesOfThread] = {};
     for (int base = 0; base < length; base += kLanes) {
       ThreadTile<false> tile;
       load_any(a, floats, begin + base, length - base < kLanes ? length - base : kLanes, at, tile);
@@ -68,7 +68,8 @@ __global__ void __launch_bounds__(kPointwiseThreads) element_weights_kernel(cons
       if (floats.has(kWeight)) read_share(floats.of(kWeight), at, weight);
 #pragma unroll
       for (int k = 0; k < kLanesOfThread; ++k)
-        if ((tile.kept >> k & 1u) && in_domain_of(a, tile.t[k]) && is_weight(weight[k])) sums[k] = sums[k] + weight[k];
+        if ((tile.kept >> k & 1u) && in_domain_of(a, tile.t[k]) && is_weight(weight[k]))
+          sums[k] = sums[k] + static_cast<double>(weight[k]);
     }
     put_sum(sums, a.wide, a.value, c);
   });

@@ -69,18 +69,18 @@ __device__ __forceinline__ void keep_good(const PointwiseArgs& a, const WarpFloa
 
 /// Adds a tile to the counts, and to the lane sums of metrics.
 template <bool kPairs>
-__device__ __forceinline__ void add_metrics(const PointwiseArgs& a, const WarpFloats& floats, const Share& at,
+__device__ __forceinline__ void add_metrics(const PointwiseArgs& a, const WarpFloats& floats,
                                             const ThreadTile<kPairs>& tile, ThreadCounts& counts) {
   if (a.decides)
     counts.correct +=
         __popc(tile.kept & bits_where([&](int k) { return (tile.y[k] > a.middle_y) == (tile.t[k] > a.middle_t); }));
   const auto add = [&](PointwiseMetric m, auto term) {
-    float sums[kLanesOfThread];
-    read_share(floats.metric(m), at, sums);
+    double sums[kLanesOfThread];
+    read_sums(floats.metric(m), sums);
 #pragma unroll
     for (int k = 0; k < kLanesOfThread; ++k)
-      if (tile.kept >> k & 1u) sums[k] = sums[k] + term(tile.y[k], tile.t[k]);
-    write_share(sums, at, floats.metric(m));
+      if (tile.kept >> k & 1u) sums[k] = sums[k] + static_cast<double>(term(tile.y[k], tile.t[k]));
+    write_sums(sums, floats.metric(m));
   };
   if (a.metric[kAbsError]) {
     add(kAbsError, [](float y, float t) { return abs(y - t); });
@@ -97,7 +97,7 @@ __device__ __forceinline__ void add_metrics(const PointwiseArgs& a, const WarpFl
 template <int kFirst, class Losses>
 __device__ __forceinline__ void add_four(const Losses& losses, float scale, const WarpFloats& floats, bool direct,
                                          const Share& at, ThreadTile<Losses::kPairs>& tile,
-                                         float (&sums)[kLanesOfThread]) {
+                                         double (&sums)[kLanesOfThread]) {
   float weight[4] = {1, 1, 1, 1}, factor[4] = {scale, scale, scale, scale};
   if (!direct && floats.has(kWeight)) {
     read_four(floats.of(kWeight) + at[kFirst], weight);
@@ -127,7 +127,7 @@ __device__ __forceinline__ void add_four(const Losses& losses, float scale, cons
     }
   });
 #pragma unroll
-  for (int k = kFirst; k < kFirst + 4; ++k) sums[k] = sums[k] + tile.t[k];
+  for (int k = kFirst; k < kFirst + 4; ++k) sums[k] = sums[k] + static_cast<double>(tile.t[k]);
 }
 
 /// Counts derivatives that are not finite as stored: seldom any.
@@ -149,7 +149,7 @@ __device__ __forceinline__ void count_nonfinite(const PointwiseArgs& a, const Th
 template <class Losses>
 __device__ __forceinline__ void add_tile(const Losses& losses, const PointwiseArgs& a, float scale,
                                          const WarpFloats& floats, std::int64_t first, int length,
-                                         float (&sums)[kLanesOfThread], ThreadCounts& counts) {
+                                         double (&sums)[kLanesOfThread], ThreadCounts& counts) {
   const Share at(a.wide);
   const bool direct = a.direct && length == kLanes;
   ThreadTile<Losses::kPairs> tile;
@@ -158,7 +158,7 @@ __device__ __forceinline__ void add_tile(const Losses& losses, const PointwiseAr
   else
     load_any(a, floats, first, length, at, tile);
   keep_good(a, floats, direct, first, at, tile, counts);
-  if (a.metrics) add_metrics(a, floats, at, tile, counts);
+  if (a.metrics) add_metrics(a, floats, tile, counts);
   add_four<0>(losses, scale, floats, direct, at, tile, sums);
   add_four<4>(losses, scale, floats, direct, at, tile, sums);
   count_nonfinite(a, tile, counts);
@@ -176,16 +176,15 @@ __global__ void __launch_bounds__(kPointwiseThreads, kBlocks)
   const WarpFloats floats(a);
   ThreadCounts counts;
   for_each_chunk(a.size, [&](std::int64_t c, std::int64_t begin, int length) {
-    const Share at(a.wide);
-    float sums[kLanesOfThread] = {};
-    for (int m = 0; m < a.metric_sums; ++m) write_share(sums, at, floats.metric(m));
+    double sums[kLanesOfThread] = {};
+    for (int m = 0; m < a.metric_sums; ++m) write_sums(sums, floats.metric(m));
     for (int base = 0; base < length; base += kLanes)
       add_tile(losses, a, scale, floats, begin + base, length - base < kLanes ? length - base : kLanes, sums, counts);
     put_sum(sums, a.wide, a.value, c);
 #pragma unroll 1
     for (int m = 0; m < a.metric_sums; ++m) {
       if (!a.metric[m]) continue;
-      read_share(floats.metric(m), at, sums);
+      read_sums(floats.metric(m), sums);
       put_sum(sums, a.wide, a.metric[m], c);
     }
   });

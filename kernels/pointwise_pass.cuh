@@ -41,7 +41,7 @@ struct PointwiseArgs {
 
 /// What a warp has of shared memory.
 __host__ __device__ __forceinline__ std::int64_t floats_of_warp(const PointwiseArgs& a) {
-  std::int64_t arrays = a.metric_sums;
+  std::int64_t arrays = 2 * a.metric_sums;  // of doubles
   for (int i = 0; i < kPointwiseInputs; ++i) arrays += a.inputs >> i & 1u;
   return arrays * kLanes;
 }
@@ -64,9 +64,9 @@ __device__ __forceinline__ bool in_domain_of(const PointwiseArgs& a, float t) {
 }
 
 /// Puts the sum of the lanes of chunk c.
-__device__ __forceinline__ void put_sum(float (&lanes)[kLanesOfThread], bool wide, double* to, std::int64_t c) {
-  const float sum = add_warp_lanes(lanes, wide);
-  if (lane_id() == 0) to[c] = static_cast<double>(sum);
+__device__ __forceinline__ void put_sum(double (&lanes)[kLanesOfThread], bool wide, double* to, std::int64_t c) {
+  const double sum = add_warp_lanes(lanes, wide);
+  if (lane_id() == 0) to[c] = sum;
 }
 
 /// What the targets of R^2 are measured from, so that their squares do not swallow their differences.

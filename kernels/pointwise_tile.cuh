@@ -18,7 +18,9 @@ struct WarpFloats {
   __device__ __forceinline__ float* of(int input) const {
     return tile + __popc(inputs & ((1u << input) - 1u)) * kLanes;
   }
-  __device__ __forceinline__ float* metric(int m) const { return tile + (__popc(inputs) + m) * kLanes; }
+  __device__ __forceinline__ double* metric(int m) const {
+    return reinterpret_cast<double*>(tile + (__popc(inputs) + 2 * m) * kLanes);
+  }
 };
 
 /// Calls f.template operator()<T>() for the type of an input or output.
@@ -77,6 +79,21 @@ __device__ __forceinline__ void read_share(const float* from, const Share& at, f
 __device__ __forceinline__ void write_share(const float (&x)[kLanesOfThread], const Share& at, float* to) {
   write_four({x[0], x[1], x[2], x[3]}, to + at.first(0));
   write_four({x[4], x[5], x[6], x[7]}, to + at.first(1));
+}
+
+/// A thread's lane sums in shared memory, and back. Those of a warp lie two by two, thread by thread, so that no banks
+/// meet.
+__device__ __forceinline__ void read_sums(const double* from, double (&x)[kLanesOfThread]) {
+#pragma unroll
+  for (int v = 0; v < kLanesOfThread; v += 2) {
+    const double2 two = *reinterpret_cast<const double2*>(from + v * kWarp + 2 * lane_id());
+    x[v] = two.x, x[v + 1] = two.y;
+  }
+}
+__device__ __forceinline__ void write_sums(const double (&x)[kLanesOfThread], double* to) {
+#pragma unroll
+  for (int v = 0; v < kLanesOfThread; v += 2)
+    *reinterpret_cast<double2*>(to + v * kWarp + 2 * lane_id()) = make_double2(x[v], x[v + 1]);
 }
 
 /// The elements lane, lane + 32 ... of the tile that begins at index `first`: the offset of each in the plane.

@@ -39,7 +39,7 @@ struct TileOutputs {
 
 /// The lane sums and the counts of a chunk so far, to which it adds.
 struct TileSums {
-  alignas(64) float value[kLanes], abs_error[kLanes], squared_error[kLanes], target[kLanes], target_squared[kLanes];
+  alignas(64) double value[kLanes], abs_error[kLanes], squared_error[kLanes], target[kLanes], target_squared[kLanes];
   std::int64_t count, bad, nonfinite, correct;
 };
 

@@ -19,12 +19,6 @@ template <class L, class V>
     return in_domain<L::target>(t);
 }
 
-/// Adds x to the lane sums at `lane`.
-template <class V>
-[[gnu::always_inline]] inline void add_to(float* lane, V x) {
-  store_raw(Simd<V>::load(lane) + x, lane);
-}
-
 /// Calls f(typed pointer) with the type that is known, or for T = void with the type of the array.
 template <class T, class Void, class F>
 [[gnu::always_inline]] inline auto with_type(TileArray<Void> a, F&& f) {
@@ -90,20 +84,20 @@ template <class T, class V, class L>
       c = contribution(loss, y, load_from<V, T>(in.z, i), t, keep, w, factor);
     else
       c = contribution(loss, y, t, keep, w, factor);
-    add_to(sums.value + lane, c.value);
+    add_to(c.value, sums.value + lane);
     counted += count(keep);
     bad += count(kept & !good);
     nonfinite += count(!(abs(c.gradient) < V(in.limit)));
     if constexpr (loss::PointwisePair<L>) nonfinite += count(!(abs(c.second) < V(in.limit)));
     if (measures) {
       if (in.errors) {
-        add_to(sums.abs_error + lane, c.abs_error);
-        add_to(sums.squared_error + lane, c.squared_error);
+        add_to(c.abs_error, sums.abs_error + lane);
+        add_to(c.squared_error, sums.squared_error + lane);
       }
       if (in.targets) {
         const V shifted = select(keep, t - V(in.shift), V(0));
-        add_to(sums.target + lane, shifted);
-        add_to(sums.target_squared + lane, shifted * shifted);
+        add_to(shifted, sums.target + lane);
+        add_to(shifted * shifted, sums.target_squared + lane);
       }
       if constexpr (L::decision != Decision::none)
         if (in.accuracy) correct += count(keep & decides_right<L>(y, t));

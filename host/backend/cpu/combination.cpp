@@ -2,6 +2,7 @@
 #include "host/backend/cpu/combination.h"
 
 #include <atomic>
+#include <cmath>
 #include <vector>
 
 #include "fuselage/loss_pass.h"
@@ -20,14 +21,14 @@ struct Sums {
 
 template <class T>
 Sums norms_of_chunk(const T* p, int n) {
-  float l1[kLanes] = {}, squares[kLanes] = {};
+  double l1[kLanes] = {}, squares[kLanes] = {};
   for (int base = 0; base < n; base += kLanes)
     for (int l = 0; l < kLanes && base + l < n; ++l) {
-      const float x = to_float(p[base + l]);
-      l1[l] += abs(x);
-      squares[l] += x * x;
+      const auto x = static_cast<double>(to_float(p[base + l]));
+      l1[l] += std::abs(x);
+      squares[l] = std::fma(x, x, squares[l]);
     }
-  return {static_cast<double>(add_lanes(l1)), static_cast<double>(add_lanes(squares))};
+  return {add_lanes(l1), add_lanes(squares)};
 }
 
 }  // namespace

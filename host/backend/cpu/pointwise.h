@@ -119,15 +119,6 @@ FUSELAGE_HD std::int64_t find_bad(const PointwisePass& pass, std::int64_t first,
   return -1;
 }
 
-/// The canonical sum of the lanes.
-template <class V>
-FUSELAGE_HD double chunk_sum(const float (&lane)[kLanes]) {
-  constexpr int kWidth = Simd<V>::kWidth;
-  V part[kLanes / kWidth];
-  for (int j = 0; j < kLanes / kWidth; ++j) part[j] = Simd<V>::load(lane + j * kWidth);
-  return static_cast<double>(Simd<V>::add(part));
-}
-
 /// Chunks [first_chunk, last_chunk) of a loss pass.
 template <class V>
 void pointwise_chunks(const PointwisePass& pass, std::int64_t first_chunk, std::int64_t last_chunk, Counts& counts) {
@@ -145,8 +136,9 @@ void pointwise_chunks(const PointwisePass& pass, std::int64_t first_chunk, std::
   in.shift = pass.shift;
   for (std::int64_t c = first_chunk; c < last_chunk; ++c) {
     TileSums sums;
-    for (int i = 0; i < kLanes; ++i)
-      sums.value[i] = sums.abs_error[i] = sums.squared_error[i] = sums.target[i] = sums.target_squared[i] = 0;
+    for (int i = 0; i < kLanes; ++i) sums.value[i] = 0;
+    for (int i = 0; i < kLanes && in.errors; ++i) sums.abs_error[i] = sums.squared_error[i] = 0;
+    for (int i = 0; i < kLanes && in.targets; ++i) sums.target[i] = sums.target_squared[i] = 0;
     sums.count = sums.bad = sums.nonfinite = sums.correct = 0;
     const std::int64_t begin = c * kChunk;
     const int length = chunk_length(n, c);
@@ -166,14 +158,14 @@ void pointwise_chunks(const PointwisePass& pass, std::int64_t first_chunk, std::
     counts.nonfinite += sums.nonfinite;
     counts.correct += sums.correct;
     if (sums.bad > 0 && counts.first_bad < 0) counts.first_bad = find_bad<false>(pass, begin, length);
-    pass.value[c] = chunk_sum<V>(sums.value);
+    pass.value[c] = Simd<V>::add(sums.value);
     if (in.errors) {
-      pass.abs_error[c] = chunk_sum<V>(sums.abs_error);
-      pass.squared_error[c] = chunk_sum<V>(sums.squared_error);
+      pass.abs_error[c] = Simd<V>::add(sums.abs_error);
+      pass.squared_error[c] = Simd<V>::add(sums.squared_error);
     }
     if (in.targets) {
-      pass.target[c] = chunk_sum<V>(sums.target);
-      pass.target_squared[c] = chunk_sum<V>(sums.target_squared);
+      pass.target[c] = Simd<V>::add(sums.target);
+      pass.target_squared[c] = Simd<V>::add(sums.target_squared);
     }
   }
 }
@@ -191,7 +183,7 @@ void weight_chunks(const PointwisePass& pass, std::int64_t first_chunk, std::int
   for (std::int64_t c = first_chunk; c < last_chunk; ++c) {
     const std::int64_t begin = c * kChunk;
     const int length = chunk_length(n, c);
-    alignas(64) float sum[kLanes] = {};
+    alignas(64) double sum[kLanes] = {};
     std::int64_t bad = 0;
     for (int i = 0; i < length; i += kLanes) {
       const int m = length - i < kLanes ? length - i : kLanes;
@@ -202,12 +194,12 @@ void weight_chunks(const PointwisePass& pass, std::int64_t first_chunk, std::int
         const V w = S::load(in.w + k);
         const auto good = (S::load(in.keep + k) > V(0)) & in_domain(pass.domain, target), valid = is_weight(w);
         bad += count(good & !valid);
-        store_raw(S::load(sum + k) + select(good & valid, w, V(0)), sum + k);
+        add_to(select(good & valid, w, V(0)), sum + k);
       }
     }
     counts.bad_weights += bad;
     if (bad > 0 && counts.first_bad_weight < 0) counts.first_bad_weight = find_bad<true>(pass, begin, length);
-    pass.value[c] = chunk_sum<V>(sum);
+    pass.value[c] = Simd<V>::add(sum);
   }
 }
 

@@ -20,6 +20,8 @@ using IntTag = hn::Rebind<std::int32_t, FloatTag>;
 using WordTag = hn::Rebind<std::uint32_t, FloatTag>;
 using HalfTag = hn::Rebind<std::uint16_t, FloatTag>;
 using Float16Tag = hn::Rebind<hwy::float16_t, FloatTag>;
+using HalfFloatTag = hn::Half<FloatTag>;
+using DoubleTag = hn::Rebind<double, HalfFloatTag>;
 using ByteTag = hn::Rebind<std::uint8_t, FloatTag>;
 
 struct Mask {
@@ -114,6 +116,15 @@ FUSELAGE_HD void store(Vec x, f16* p) {
 /// As store, but NaN keeps its bits.
 FUSELAGE_HD void store_raw(Vec x, float* p) { hn::StoreU(x.raw, FloatTag(), p); }
 
+/// Adds each element of x to the double of its place.
+FUSELAGE_HD void add_to(Vec x, double* lane) {
+  const DoubleTag tag;
+  const HalfFloatTag half;
+  double* const upper = lane + Vec::kLanes / 2;
+  hn::StoreU(hn::Add(hn::LoadU(tag, lane), hn::PromoteTo(tag, hn::LowerHalf(half, x.raw))), tag, lane);
+  hn::StoreU(hn::Add(hn::LoadU(tag, upper), hn::PromoteTo(tag, hn::UpperHalf(half, x.raw))), tag, upper);
+}
+
 /// Stores past the caches: for results that are larger than they are and are not read again at once.
 FUSELAGE_HD void stream(Vec x, float* p) { hn::Stream(detail::one_nan(x).raw, FloatTag(), p); }
 FUSELAGE_HD void stream(Vec x, bf16* p) {
@@ -170,6 +181,20 @@ struct Simd<HWY_NAMESPACE::Vec> {
     for (int n = kWidth; n > 1; n /= 2)
       for (int i = 0; i < n / 2; ++i) last[i] = last[2 * i] + last[2 * i + 1];
     return last[0];
+  }
+  FUSELAGE_HD static double add(double* lane) {
+    namespace hn = hwy::HWY_NAMESPACE;
+    const HWY_NAMESPACE::DoubleTag tag;
+    constexpr int kDoubles = kWidth / 2;
+    int n = kLanes / 2;  // of the level that is written
+    for (; n >= kDoubles; n /= 2)
+      for (int i = 0; i < n; i += kDoubles) {
+        const auto low = hn::LoadU(tag, lane + 2 * i), high = hn::LoadU(tag, lane + 2 * i + kDoubles);
+        hn::StoreU(hn::Add(hn::ConcatEven(tag, high, low), hn::ConcatOdd(tag, high, low)), tag, lane + i);
+      }
+    for (; n > 0; n /= 2)
+      for (int i = 0; i < n; ++i) lane[i] = lane[2 * i] + lane[2 * i + 1];
+    return lane[0];
   }
   /// The largest lane; NaN is passed over.
   FUSELAGE_HD static float largest(Vec x) {

@@ -19,6 +19,8 @@ FUSELAGE_HD void store(float x, T* p) {
 }
 /// As store, but NaN keeps its bits.
 FUSELAGE_HD void store_raw(float x, float* p) { *p = x; }
+/// Adds each element of x to the double of its place.
+FUSELAGE_HD void add_to(float x, double* lane) { *lane = *lane + static_cast<double>(x); }
 template <class T>
 FUSELAGE_HD void stream(float x, T* p) {
   *p = from_float<T>(x);
@@ -43,6 +45,7 @@ struct Simd<float> {
   }
   /// The canonical sum of 256 lanes; `lane` is overwritten.
   FUSELAGE_HD static float add(float* lane) { return add_lanes(lane); }
+  FUSELAGE_HD static double add(double* lane) { return add_lanes(lane); }
   /// The largest lane; NaN is passed over.
   FUSELAGE_HD static float largest(float x) { return greater_of(x, -__builtin_inff()); }
 };
