@@ -141,7 +141,8 @@ struct LossOutput {
 ///   contrastive        margin=1, eps=1e-6 (added to differences), labels=0 (similar rows have s = t = 1; 1: s = 1 -
 ///   t),
 ///                      half=1: (s d^2 + (1 - s) max(0, margin - d)^2)/2; without half not halved
-///   triplet            margin=1, p=2, eps=1e-6, swap=0: max(0, d(a, b) - d(a, c) + margin)
+///   triplet            margin=1, p=2, eps=1e-6, swap=0: max(0, d(a, b) - d(a, c) + margin); 2: d(b, c) in the place of
+///                      d(a, c), 1: the smaller of both
 ///
 /// Weights multiply value and gradient. `mean` divides by weight_sum (0, gradients 0, where that is 0),
 /// `mean_over_batch` by rows, `mean_over_outputs` by elements or rows, all of them by `divisor` where that is given.

@@ -104,24 +104,24 @@ struct Contrastive : ProbabilityTarget {
 };
 
 /// max(0, d(anchor, positive) - d(anchor, negative) + margin), derivatives 0 at the kink, with the distance of the norm
-/// p; swap: the negative's distance is the smaller of that from the anchor and that from the positive.
+/// p. The negative's distance is that from the anchor (swap 0), from the positive (2), or the smaller of both (1).
 struct Triplet {
   static constexpr std::string_view name = "triplet";
   static constexpr RowTraits traits{.target = RowKind::none, .inputs = 3};
   double margin, p, eps;
-  bool swap;
+  double swap;
   explicit Triplet(OptionReader& reader)
       : margin(reader.get_between("margin", 1, 0, kUnbounded)),
         p(reader.get_between("p", 2, 1, kUnbounded)),
         eps(reader.get_between("eps", 1e-6, 0, kUnbounded)),
-        swap(reader.get_flag("swap")) {}
+        swap(reader.get_between("swap", 0, 0, 2)) {}
   template <class T>
   T operator()(const Row<T>& row) const {
     const T near = vectors::distance(row.x, row.second, p, eps);
     T far = vectors::distance(row.x, row.third, p, eps);
-    if (swap) {
+    if (swap > 0) {
       const T other = vectors::distance(row.second, row.third, p, eps);
-      if (value_of(other) < value_of(far)) far = other;
+      if (swap == 2 || value_of(other) < value_of(far)) far = other;
     }
     return positive_part(T(near - far + margin));
   }

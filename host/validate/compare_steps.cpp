@@ -22,24 +22,30 @@ struct Tensor {
   reference::Memory memory;
 };
 
-/// A step, and what an ulp more in each gradient and in each state makes of it.
+/// A step, and what an ulp more or less in each gradient and in each state makes of it: next to a change of sign one
+/// of the two shows that the step jumps there.
 struct Expected {
-  Tensor result, of_nudged_p;
-  std::vector<Tensor> nudged;
+  Tensor result;
+  Tensor of_nudged_p[2];
+  std::vector<Tensor> nudged[2];
 
   Expected(std::string_view rule, const reference::Options& options, std::int64_t t, double lr, const Tensor& before)
-      : result(before), of_nudged_p(before), nudged(1 + before.state.size(), before) {
-    const auto nudge = [](Doubles& x) {
-      for (double& v : x)
-        if (v != 0) v += ulp_at(DType::f32, v);  // next to 0 a sign would turn
-    };
-    nudge(of_nudged_p.p);
-    nudge(nudged[0].g);
-    for (std::size_t s = 0; s < before.state.size(); ++s) nudge(nudged[1 + s].state[s]);
+      : result(before) {
     const auto move = [&](Tensor& x) { reference::step(rule, options, t, lr, x.p, x.g, x.state, x.memory); };
     move(result);
-    move(of_nudged_p);
-    for (Tensor& x : nudged) move(x);
+    for (const int way : {0, 1}) {
+      const auto nudge = [&](Doubles& x) {
+        for (double& v : x)
+          if (v != 0) v += (way ? 1 : -1) * ulp_at(DType::f32, v);  // next to 0 a sign would turn
+      };
+      of_nudged_p[way] = before;
+      nudge(of_nudged_p[way].p);
+      nudged[way].assign(1 + before.state.size(), before);
+      nudge(nudged[way][0].g);
+      for (std::size_t s = 0; s < before.state.size(); ++s) nudge(nudged[way][1 + s].state[s]);
+      move(of_nudged_p[way]);
+      for (Tensor& x : nudged[way]) move(x);
+    }
   }
   /// The unit of an error in pick(result)[i]: an ulp of the largest of its operands, and what an ulp in each input is
   /// worth, so that a formula that cancels is asked for no more than its inputs hold.
@@ -48,11 +54,12 @@ struct Expected {
   double unit(DType type, double old, std::size_t i, bool state, const Pick& pick) const {
     const double now = pick(result)[i];
     double unit = ulp_at(type, std::max({std::abs(old), std::abs(now), std::abs(now - old)}));
-    const auto add = [&](const Tensor& x) {
-      if (const double moved = std::abs(pick(x)[i] - now); std::isfinite(moved)) unit += moved;
+    const auto add = [&](const Tensor& less, const Tensor& more) {
+      const double moved = std::max(std::abs(pick(less)[i] - now), std::abs(pick(more)[i] - now));
+      if (std::isfinite(moved)) unit += moved;
     };
-    if (state) add(of_nudged_p);
-    for (const Tensor& x : nudged) add(x);
+    if (state) add(of_nudged_p[0], of_nudged_p[1]);
+    for (std::size_t k = 0; k < nudged[0].size(); ++k) add(nudged[0][k], nudged[1][k]);
     return unit;
   }
 };

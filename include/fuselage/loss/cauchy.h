@@ -17,7 +17,7 @@ struct Cauchy {
   static constexpr std::string_view summary = "squared near the target, logarithmic in the tails";
   static constexpr Decision decision = Decision::none;
   static constexpr Domain prediction = Domain::real, target = Domain::real;
-  static constexpr Budget budget{8, 8, "a product of the squares of a rounded difference and scale"};
+  static constexpr Budget budget{4, 6, "a product of the squares of a rounded difference and scale"};
   double c = 1;
   static constexpr auto fields() {
     return std::tuple{Field{"c", &Cauchy::c, Range{1e-9, 1e9}, "where the tail starts, in units of the target"}};

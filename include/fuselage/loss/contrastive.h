@@ -26,7 +26,7 @@ struct Contrastive {
   static constexpr std::string_view summary = "pairs that should be near each other, or at least a margin apart";
   static constexpr Domain prediction = Domain::real, target = Domain::probability;
   static constexpr Inputs inputs{"x1", "x2"};
-  static constexpr Budget budget{6, 8, "the distance, its inverse and the margin's rest are rounded"};
+  static constexpr Budget budget{4, 6, "the distance, its inverse and the margin's rest are rounded"};
   static constexpr RowShape row{.target = RowTarget::single};
   double margin = 1;
   double eps = 1e-6;

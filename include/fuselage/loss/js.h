@@ -18,7 +18,7 @@ struct Js {
   static constexpr std::string_view name = "js";
   static constexpr std::string_view formula = "beta t log(t/m) + (1 - beta) y log(y/m), m = beta t + (1 - beta) y";
   static constexpr std::string_view summary = "divergence that is bounded, and for beta = 1/2 symmetric";
-  static constexpr Budget budget{8, 6, "two terms of either sign, each with roundings of its own"};
+  static constexpr Budget budget{6, 6, "two terms of either sign, each with roundings of its own"};
   static constexpr Decision decision = Decision::none;
   static constexpr Domain prediction = Domain::probability, target = Domain::probability;
   double beta = 0.5;

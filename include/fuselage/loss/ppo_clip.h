@@ -17,7 +17,7 @@ struct PpoClip {
   static constexpr std::string_view name = "ppo_clip";
   static constexpr std::string_view formula = "-min(r t, clamp(r, 1 - clip, 1 + clip) t), r = e^(y - old)";
   static constexpr std::string_view summary = "policy gradient that stays near the policy that acted";
-  static constexpr Budget budget{6, 4, "the ratio of probabilities is rounded before it is multiplied"};
+  static constexpr Budget budget{4, 6, "the ratio of probabilities is rounded before it is multiplied"};
   static constexpr Decision decision = Decision::none;
   static constexpr Domain prediction = Domain::log_probability, second = Domain::log_probability, target = Domain::real;
   static constexpr Inputs inputs{.second = "old_log_probability", .second_has_gradient = false};

@@ -18,7 +18,7 @@ struct RelativeL1 {
   static constexpr std::string_view summary = "absolute error in parts of the prediction; images of high contrast";
   static constexpr Decision decision = Decision::none;
   static constexpr Domain prediction = Domain::real, target = Domain::real;
-  static constexpr Budget budget{8, 8, "the derivative is divided by the square of a rounded sum"};
+  static constexpr Budget budget{4, 8, "the derivative is divided by the square of a rounded sum"};
   double eps = 0.01;
   bool frozen = false;
   static constexpr auto fields() {

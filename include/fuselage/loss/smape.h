@@ -19,7 +19,7 @@ struct Smape {
   static constexpr std::string_view summary = "absolute error in parts of the mean of prediction and target";
   static constexpr Decision decision = Decision::none;
   static constexpr Domain prediction = Domain::real, target = Domain::real;
-  static constexpr Budget budget{8, 8, "the derivative is divided by the square of a rounded sum"};
+  static constexpr Budget budget{4, 8, "the derivative is divided by the square of a rounded sum"};
   double eps = 0.02;
   static constexpr auto fields() {
     return std::tuple{Field{"eps", &Smape::eps, kNormaliser, "added to what errors are divided by"}};
