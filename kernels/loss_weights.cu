@@ -69,7 +69,7 @@ __global__ void __launch_bounds__(kPointwiseThreads) element_weights_kernel(cons
 #pragma unroll
       for (int k = 0; k < kLanesOfThread; ++k)
         if ((tile.kept >> k & 1u) && in_domain_of(a, tile.t[k]) && is_weight(weight[k]))
-          sums[k] = sums[k] + static_cast<double>(weight[k]);
+          sums[k] = sums[k] + static_cast<double>(divisor_weight(a.options.reduction, weight[k]));
     }
     put_sum(sums, a.wide, a.value, c);
   });
@@ -109,8 +109,9 @@ __global__ void __launch_bounds__(kWeightThreads) row_weights_kernel(const __gri
         counts = counts && is_good_target(a, real_at(a.target, r, c));
       counts = __all_sync(kFullWarp, counts);
     }
-    if (thread % kShare == 0)
-      a.value[r] = counts ? static_cast<double>(in.weight) * static_cast<double>(in.label_class_weight) : 0.0;
+    if (thread % kShare > 0) continue;
+    const double weight = static_cast<double>(in.weight) * static_cast<double>(in.label_class_weight);
+    a.value[r] = counts ? divisor_weight(a.options.reduction, weight) : 0.0;
   }
   if (kDense && std::is_same_v<Args, SoftmaxArgs> && a.class_weight.data && a.rows > 0 && blockIdx.x == 0 &&
       warp_id() == 0)

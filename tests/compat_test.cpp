@@ -91,11 +91,11 @@ TEST(Compat, NamesAndOptionsAreThePeers) {
   EXPECT_EQ(settings(Peer::keras, "binary_focal_crossentropy:from_logits=true,apply_class_balancing=true"),
             "focal:alpha=0.25 mean_over_outputs");
   EXPECT_EQ(settings(Peer::keras, "sparse_categorical_crossentropy:from_logits=true,ignore_class=0"),
-            "softmax_cross_entropy:ignore_index=0 mean");
+            "softmax_cross_entropy:ignore_index=0 mean_over_counted");
   // Keras's default by its name is the default.
   EXPECT_EQ(settings(Peer::keras,
                      "sparse_categorical_crossentropy:from_logits=true,ignore_class=0,reduction=sum_over_batch_size"),
-            "softmax_cross_entropy:ignore_index=0 mean");
+            "softmax_cross_entropy:ignore_index=0 mean_over_counted");
   EXPECT_EQ(settings(Peer::keras, "sparse_categorical_crossentropy:from_logits=true,ignore_class=0,reduction=sum"),
             "softmax_cross_entropy:ignore_index=0 sum");
   EXPECT_EQ(settings(Peer::keras, "mean_squared_error:reduction=mean_with_sample_weight"), "mse mean");

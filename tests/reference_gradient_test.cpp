@@ -196,7 +196,8 @@ TEST(ReferenceGradient, IsTheDerivativeOfTheValue) {
     const Shape shape = shape_of(c.name);
     for (const bool hard : {false, true}) {
       if (hard && shape != Shape::classes) continue;
-      for (const char* reduction : {"none", "sum", "mean", "mean_over_batch", "mean_over_outputs"}) {
+      for (const char* reduction :
+           {"none", "sum", "mean", "mean_over_batch", "mean_over_outputs", "mean_over_counted"}) {
         if (c.name == "rmse" && std::string(reduction) == "none") continue;
         LossInput in = sample(c.name, 4, 5, hard);
         in.reduction = reduction;

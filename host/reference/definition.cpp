@@ -191,7 +191,7 @@ void check(const Definition& loss, const LossInput& in) {
   check_lengths(in, loss.is_row());
   const bool none = in.reduction == "none";
   expect(none || in.reduction == "sum" || in.reduction == "mean" || in.reduction == "mean_over_batch" ||
-             in.reduction == "mean_over_outputs",
+             in.reduction == "mean_over_outputs" || in.reduction == "mean_over_counted",
          "there is no reduction '" + in.reduction + "'");
   expect(!(none && loss.root), "a root of a sum needs a sum");
   expect(in.divisor >= 0, "divisor is negative");

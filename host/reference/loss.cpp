@@ -45,7 +45,7 @@ class Evaluation {
       counts[i] = judge(i);
       if (!counts[i]) continue;
       out_.count += 1;
-      out_.weight_sum += weight(i) * label_weight(i);
+      out_.weight_sum += in_.reduction == "mean_over_counted" ? 1 : weight(i) * label_weight(i);
       const Measured found = loss_.is_row() ? row(i) : element(i);
       values[i] = weight(i) * found.value;
       out_.value_terms[i] = std::abs(weight(i)) * found.term;

@@ -29,7 +29,7 @@ struct LossInput {
   std::vector<unsigned char> mask;   ///< likewise; 1 counts, 0 is left out altogether
   std::vector<double> class_weight;  ///< empty or [cols], losses of classes
   std::vector<std::int64_t> lengths;  ///< empty, or of sequences of as many rows each: how many rows of each count
-  std::string reduction = "mean";     ///< none sum mean mean_over_batch mean_over_outputs
+  std::string reduction = "mean";     ///< none sum mean mean_over_batch mean_over_outputs mean_over_counted
   double divisor = 0;                 ///< of the means, where it is not 0
   std::vector<double> upstream;       ///< empty (1), one value, or with `none` one for each output
   std::int64_t bins = 0;              ///< of the calibration, losses of classes on logits
@@ -46,7 +46,8 @@ struct CalibrationBin {
 struct LossOutput {
   double value = 0;                 ///< the reduced value; 0 with `none`
   double magnitude = 0;             ///< the terms behind the value, all taken as positive and reduced as it is
-  double weight_sum = 0;            ///< sum of the weights of what counts (hard labels: times class_weight[label])
+  double weight_sum = 0;            ///< sum of the weights of what counts (hard labels: times class_weight[label]);
+                                    ///< mean_over_counted: their number
   double divisor = 0;               ///< what the sum was divided by
   std::int64_t count = 0;           ///< elements (pointwise) or rows (row losses) that count
   std::int64_t bad_labels = 0;      ///< targets that the loss does not take (row losses: rows that have one)
@@ -145,7 +146,8 @@ struct LossOutput {
 ///                      d(a, c), 1: the smaller of both
 ///
 /// Weights multiply value and gradient. `mean` divides by weight_sum (0, gradients 0, where that is 0),
-/// `mean_over_batch` by rows, `mean_over_outputs` by elements or rows, all of them by `divisor` where that is given.
+/// `mean_over_batch` by rows, `mean_over_outputs` by elements or rows, `mean_over_counted` by those of them that count,
+/// all of them by `divisor` where that is given.
 /// What does not count has value 0 and gradient 0, whatever its prediction.
 ///
 /// accuracy_correct: rows whose argmax (first of equals) is the label, or the argmax of the target; bce (y > 0.5),

@@ -64,7 +64,8 @@ Convention convention(Peer peer, std::string_view text) {
     else if (is_switch(entries, key) && value != "true" && value != "false")
       throw Error(Errc::bad_argument, std::string(name) + ": " + key + " = '" + value + "' is neither true nor false");
   }
-  if (leaves_rows_out(entry, given) && result.reduction == entry.reduction) result.reduction = Reduction::mean;
+  if (leaves_rows_out(entry, given) && result.reduction == entry.reduction)
+    result.reduction = Reduction::mean_over_counted;
   Losses::check(result.loss);
   return result;
 }

@@ -73,7 +73,7 @@ constexpr PeerLoss kLosses[] = {
      "from_logits=", kOutputs, kTrue, kLabel, "as categorical_crossentropy"},
     {kKeras, "sparse_categorical_crossentropy", "SparseCategoricalCrossentropy", "from_logits=true",
      "softmax_cross_entropy", "ignore_class=ignore_index", kOutputs, kTrue, kLabel,
-     "with ignore_class the divisor is the number of rows that count, in Keras also where these have weights"},
+     "with ignore_class the reduction is mean_over_counted"},
     {kKeras, "categorical_focal_crossentropy", "CategoricalFocalCrossentropy", "from_logits=true", "categorical_focal",
      "alpha,gamma,label_smoothing", kOutputs, kTrue, kOneHot,
      "Keras clips probabilities to [1e-7, 1 - 1e-7]; nothing is clipped here"},

@@ -253,13 +253,10 @@ void read_loss(TomlSection& in, RunFile& run) {
   const toml::node& loss = in.need("loss");
   std::optional<Peer> peer;
   if (const toml::node* node = in.find("compat")) {
-    std::vector<std::string> peers;
-    for (const std::string_view each : names_of(Peer{})) peers.emplace_back(each);
-    peer = static_cast<Peer>(in.choice("compat", peers, 0));
+    peer = in.choice("compat", Peer{});
     if (in.find("reduction")) fail_at(*node, Errc::bad_argument, "compat chooses the reduction: give one of the two");
   }
-  run.reduction = static_cast<Reduction>(
-      in.choice("reduction", {"mean", "sum", "mean_over_batch", "none", "mean_over_outputs"}, 0));
+  run.reduction = in.choice("reduction", Reduction{});
   run.loss = read_definition(in, "loss", "", [&](const std::string& text) {
     if (!peer) return Losses::parse(text, "loss");
     const Convention found = convention(*peer, text);

@@ -77,6 +77,12 @@ class TomlSection {
     fail_at(*node, Errc::unknown_name,
             name_ + " " + std::string(key) + " = '" + text + "' is not known" + suggest(text, names));
   }
+  /// The same of an enumeration whose names names_of() gives.
+  template <class E>
+  E choice(std::string_view key, E otherwise) {
+    const auto all = names_of(otherwise);
+    return static_cast<E>(choice(key, std::vector<std::string>(all.begin(), all.end()), static_cast<int>(otherwise)));
+  }
 
   /// Throws Error(unknown_name) for a key that nobody asked for.
   void finish() const {

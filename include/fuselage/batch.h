@@ -1,6 +1,7 @@
 // What a loss pass reads and writes: the inputs with every option that all losses share, and its report.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string_view>
 
@@ -15,12 +16,13 @@ enum class Reduction : std::uint8_t {
   mean_over_batch,    ///< sum of the weighted outputs, over the number of rows, counted or not
   none,               ///< no sum: `values` receives every weighted output, value is 0
   mean_over_outputs,  ///< sum of the weighted outputs, over their number, counted or not
+  mean_over_counted,  ///< sum of the weighted outputs, over the number of those that count, whatever they weigh
 };
 
-constexpr std::string_view name_of(Reduction r) {
-  constexpr std::string_view names[] = {"mean", "sum", "mean_over_batch", "none", "mean_over_outputs"};
-  return names[static_cast<int>(r)];
+constexpr std::array<std::string_view, 6> names_of(Reduction) {
+  return {"mean", "sum", "mean_over_batch", "none", "mean_over_outputs", "mean_over_counted"};
 }
+constexpr std::string_view name_of(Reduction r) { return names_of(r)[static_cast<std::size_t>(r)]; }
 
 /// What a bad label (a class outside [0, classes), a NaN target, one outside the loss's domain) means. It is counted
 /// and reported either way, and its value and gradient are 0.
@@ -76,7 +78,7 @@ struct LossBatch {
 struct LossReport {
   double value = 0;        ///< the reduced loss; 0 where nothing counts, and with Reduction::none
   double value_sum = 0;    ///< sum of the weighted outputs
-  double weight_sum = 0;   ///< sum of the weights that count
+  double weight_sum = 0;   ///< sum of the weights that count; with mean_over_counted each of them is taken for 1
   std::int64_t count = 0;  ///< outputs that count
   std::int64_t bad_labels = 0;
   std::int64_t first_bad_row = -1;

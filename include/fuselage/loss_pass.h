@@ -35,6 +35,11 @@ FUSELAGE_HD constexpr Step step_of(std::int64_t r, std::int64_t steps, std::int6
   return {good && r % steps < length, !good && r % steps == 0};
 }
 
+/// What an output that counts, of this weight, adds to the weight sum.
+FUSELAGE_HD auto divisor_weight(Reduction reduction, auto weight) {
+  return reduction == Reduction::mean_over_counted ? decltype(weight)(1) : weight;
+}
+
 /// What the sum of the values is divided by, and every derivative with it; 0 where nothing counts, and then both are 0.
 /// `given` is LossBatch::divisor.
 FUSELAGE_HD double divisor_of(Reduction reduction, double given, double weight_sum, std::int64_t rows,

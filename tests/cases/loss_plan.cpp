@@ -49,7 +49,7 @@ LossPlan::LossPlan(const AnyLoss& entry, DType type, Size size, bool plain) : dt
         softmax = loss::SoftmaxRow<L>;
         gradients = loss::inputs_of<L>().second_has_gradient ? traits.inputs : 1;
         using enum Reduction;
-        reductions = {mean, sum, mean_over_batch, none, mean_over_outputs};
+        reductions = {mean, sum, mean_over_batch, none, mean_over_outputs, mean_over_counted};
         if (loss::takes_root<L>()) std::erase(reductions, none);
         for (const L& changed : settings_of(l)) settings.push_back(changed);
       },

@@ -125,9 +125,13 @@ void add_target(const Draw& draw, std::int64_t rows, std::int64_t cols, RowCase&
 
 void add_options(const Draw& draw, std::int64_t rows, std::int64_t cols, RowCase& one) {
   LossBatch& b = one.options;
-  constexpr Reduction kReductions[] = {Reduction::mean, Reduction::sum, Reduction::none, Reduction::mean_over_batch,
-                                       Reduction::mean_over_outputs};
-  b.reduction = kReductions[draw.one_of(5)];
+  constexpr Reduction kReductions[] = {Reduction::mean,
+                                       Reduction::sum,
+                                       Reduction::none,
+                                       Reduction::mean_over_batch,
+                                       Reduction::mean_over_outputs,
+                                       Reduction::mean_over_counted};
+  b.reduction = kReductions[draw.one_of(6)];
   b.bad_labels = static_cast<BadLabels>(draw.one_of(2));
   b.scale = draw.now_and_then() ? 1024 : 1;
   b.metrics.accuracy = draw.has_classes() && draw.one_of(2) > 0;

@@ -117,7 +117,8 @@ def softmax(out):
     rows(out, name, "keras", text, scores_and_labels, weighted=weighted(text), extra=hard_logits(False)[:1],
          compat="sparse_categorical_crossentropy:from_logits=true", **large)
     text = keras("SparseCategoricalCrossentropy", "from_logits=True, ignore_class=1")
-    rows(out, f"{name}:ignore_index=1", "keras", text, scores_and_labels, reductions=("mean",),
+    rows(out, f"{name}:ignore_index=1", "keras", text, scores_and_labels, reductions=("mean_over_counted",),
+         weighted=(text[:-1] + ", sample_weight=w)", "mean_over_counted"),
          compat="sparse_categorical_crossentropy:from_logits=true,ignore_class=1", **large)
     rows(out, name, "optax", "optax.losses.softmax_cross_entropy(y, t)", scores_and_shares, compat=compat["dense"],
          extra=hard_logits(True)[:2], terms="y.max(1) - y.min(1) + 2", **large)

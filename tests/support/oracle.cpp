@@ -41,10 +41,9 @@ std::vector<double> floats_of(const Json& json, const char* key) {
 }
 
 Reduction reduction_of(const std::string& name) {
-  for (const Reduction r :
-       {Reduction::mean, Reduction::sum, Reduction::mean_over_batch, Reduction::none, Reduction::mean_over_outputs})
-    if (name_of(r) == name) return r;
-  throw Error(Errc::format, "no reduction '" + name + "'");
+  Reduction reduction{};
+  require(detail::read_value(name, reduction), Errc::format, "no reduction '" + name + "'");
+  return reduction;
 }
 
 OracleCase case_of(const Json& json) {

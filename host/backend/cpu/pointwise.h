@@ -194,7 +194,7 @@ void weight_chunks(const PointwisePass& pass, std::int64_t first_chunk, std::int
         const V w = S::load(in.w + k);
         const auto good = (S::load(in.keep + k) > V(0)) & in_domain(pass.domain, target), valid = is_weight(w);
         bad += count(good & !valid);
-        add_to(select(good & valid, w, V(0)), sum + k);
+        add_to(select(good & valid, divisor_weight(b.reduction, w), V(0)), sum + k);
       }
     }
     counts.bad_weights += bad;
