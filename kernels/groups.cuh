@@ -115,7 +115,11 @@ __device__ __forceinline__ LossReport group_report(const GroupArgs& a, const Gro
     report.first_bad_row = static_cast<std::int64_t>(~found.least_bad);
     report.first_bad_label = group_row_at(a, report.first_bad_row).bad_label;
   }
-  if (found.bad_weights > 0) report.first_bad_weight_row = static_cast<std::int64_t>(~found.least_bad_weight);
+  if (found.bad_weights > 0) {
+    report.first_bad_weight_row = static_cast<std::int64_t>(~found.least_bad_weight);
+    report.first_bad_weight = canonical_nan(static_cast<double>(
+        static_cast<const float*>(a.weight.data)[report.first_bad_weight_row * a.weight.row_stride]));
+  }
   report.rejected = rejects(a, found);
   return report;
 }

@@ -85,7 +85,17 @@ __device__ __forceinline__ void add_bad_weight(const Args& a, std::int64_t r) {
   }
 }
 
-/// A bad class weight of dense targets counts once, as row 0. Called by one warp.
+/// Whether every row takes the weights of all classes. Other losses than softmax look for themselves.
+template <bool kDense>
+__device__ __forceinline__ bool takes_all_class_weights(const SoftmaxArgs& a) {
+  return a.class_weight.data && a.rows > 0 && (kDense || a.label_smoothing > 0);
+}
+template <bool>
+__device__ __forceinline__ bool takes_all_class_weights(const RowSumsArgs&) {
+  return false;
+}
+
+/// Bad ones among them count once, as row 0. Called by one warp.
 template <class Args>
 __device__ __forceinline__ void look_at_class_weights(const Args& a) {
   bool bad = false;
@@ -113,9 +123,7 @@ __global__ void __launch_bounds__(kWeightThreads) row_weights_kernel(const __gri
     const double weight = static_cast<double>(in.weight) * static_cast<double>(in.label_class_weight);
     a.value[r] = counts ? divisor_weight(a.options.reduction, weight) : 0.0;
   }
-  if (kDense && std::is_same_v<Args, SoftmaxArgs> && a.class_weight.data && a.rows > 0 && blockIdx.x == 0 &&
-      warp_id() == 0)
-    look_at_class_weights(a);
+  if (takes_all_class_weights<kDense>(a) && blockIdx.x == 0 && warp_id() == 0) look_at_class_weights(a);
   finish_weights(a);
 }
 

@@ -116,7 +116,11 @@ __global__ void __launch_bounds__(kPairThreads)
   LossReport report;
   report.count = b.sides * static_cast<std::int64_t>(counters.count);
   report.bad_weights = static_cast<std::int64_t>(counters.bad_weights);
-  if (counters.bad_weights > 0) report.first_bad_weight_row = static_cast<std::int64_t>(~counters.least_bad_weight);
+  if (counters.bad_weights > 0) {
+    report.first_bad_weight_row = static_cast<std::int64_t>(~counters.least_bad_weight);
+    report.first_bad_weight =
+        static_cast<double>(static_cast<const float*>(weight.data)[report.first_bad_weight_row * weight.row_stride]);
+  }
   report.weight_sum = b.sides * sum;
   const float upstream = b.upstream.data ? *static_cast<const float*>(b.upstream.data) : 1.0f;
   *b.factor = gradient_scale(report.weight_sum, b.scale, upstream);

@@ -126,11 +126,26 @@ __device__ __forceinline__ float pass_scale(const PassOptions& o, const Counters
   return o.root ? static_cast<float>(static_cast<double>(scale) * counters->slope) : scale;
 }
 
+/// The weight that makes row r bad: its own, that of its label, or where all classes' weights count the first bad one.
+template <class Args>
+__device__ float bad_weight_of(const Args& a, std::int64_t r) {
+  const auto in = row_inputs(a, 0, r);
+  bool bad = in.bad_weight;
+  for (std::int64_t c = 0; bad && a.dense && c < a.cols; ++c) bad = is_good_target(a, real_at(a.target, r, c));
+  if (bad) return is_weight(in.weight) ? in.label_class_weight : in.weight;
+  const auto of_class = [&](std::int64_t c) {
+    return static_cast<const float*>(a.class_weight.data)[c * a.class_weight.col_stride];
+  };
+  std::int64_t c = 0;
+  while (c + 1 < a.cols && is_weight(of_class(c))) ++c;
+  return of_class(c);
+}
+
 /// Fills the report, whose sums are set, from the counters, which it clears; by one thread of the last block. An output
-/// is one of `outputs_of_row`; bad_label(output) gives a bad one's label or target.
-template <class BadLabel>
+/// is one of `outputs_of_row`; bad_label(output) gives a bad one's label or target, bad_weight(output) its weight.
+template <class BadLabel, class BadWeight>
 __device__ void write_report(const PassOptions& o, Counters* counters, LossReport& report, std::int64_t outputs_of_row,
-                             BadLabel&& bad_label) {
+                             BadLabel&& bad_label, BadWeight&& bad_weight) {
   const auto take = [](Count& x) {
     const auto value = static_cast<std::int64_t>(x);
     x = 0;
@@ -150,6 +165,7 @@ __device__ void write_report(const PassOptions& o, Counters* counters, LossRepor
   report.first_bad_row = report.bad_labels > 0 ? first / outputs_of_row : -1;
   report.first_bad_label = report.bad_labels > 0 ? bad_label(first) : 0;
   report.first_bad_weight_row = report.bad_weights > 0 ? first_weight / outputs_of_row : -1;
+  report.first_bad_weight = report.bad_weights > 0 ? static_cast<double>(bad_weight(first_weight)) : 0;
   const double divisor =
       divisor_of(o.reduction, o.divisor, report.weight_sum, o.rows, static_cast<std::int64_t>(o.plain_weight_sum));
   finish_report(report, o.reduction, divisor, o.bad_labels, o.root);

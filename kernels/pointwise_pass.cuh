@@ -95,8 +95,10 @@ __device__ __forceinline__ void end_pass(const PointwiseArgs& a, std::int64_t le
     report.target_sum = metric[kTargetSum];
     report.target_squared_sum = metric[kSquaredTargetSum];
   }
-  write_report(a.options, a.counters, report, a.cols,
-               [&](std::int64_t i) { return static_cast<double>(real_at(a.input[kTarget], i / a.cols, i % a.cols)); });
+  const auto at = [&](PointwiseInput in) {
+    return [&a, in](std::int64_t i) { return static_cast<double>(real_at(a.input[in], i / a.cols, i % a.cols)); };
+  };
+  write_report(a.options, a.counters, report, a.cols, at(kTarget), at(kWeight));
   if (a.leaves_slope)
     a.counters->slope = root_slope(report.value);
   else

@@ -107,7 +107,9 @@ __device__ __forceinline__ void end_pass(const RowSumsArgs& a, std::int64_t left
   LossReport report;
   report.value_sum = block_sequence(a.value, left, stride);
   if (threadIdx.x > 0) return;
-  write_report(a.options, a.counters, report, 1, [&](std::int64_t r) { return bad_label_of(a, r); });
+  write_report(
+      a.options, a.counters, report, 1, [&](std::int64_t r) { return bad_label_of(a, r); },
+      [&](std::int64_t r) { return bad_weight_of(a, r); });
   *a.report = report;
 }
 

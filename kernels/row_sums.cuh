@@ -253,7 +253,7 @@ struct RowTask : RowOf<L> {
   }
 };
 
-/// A bad class weight of dense targets counts once, as row 0. Called by one warp.
+/// Where every row takes the weights of all classes, bad ones among them count once, as row 0. Called by one warp.
 __device__ __forceinline__ void look_at_class_weights(const RowSumsArgs& a, ThreadCounts& counts) {
   bool bad = false;
   for (std::int64_t c = lane_id(); c < a.cols; c += kWarp)
@@ -272,7 +272,8 @@ __global__ void __launch_bounds__(kTeamWarps* kWarp, 2)
   bool any_gradient = false;
   for (int i = 0; i < kRowInputs; ++i) any_gradient = any_gradient || (has_gradient<L>(i) && a.gradient[i].data);
   ThreadCounts counts;
-  if (takes_dense<L>() && a.dense && a.class_weight.data && a.rows > 0 && blockIdx.x == 0 && warp_id() == 0)
+  if (takes_dense<L>() && (a.dense || spreads_labels(loss)) && a.class_weight.data && a.rows > 0 && blockIdx.x == 0 &&
+      warp_id() == 0)
     look_at_class_weights(a, counts);
   for (std::int64_t r = blockIdx.x * static_cast<std::int64_t>(teams) + own; r < a.rows;
        r += static_cast<std::int64_t>(gridDim.x) * teams) {

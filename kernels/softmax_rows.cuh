@@ -134,13 +134,14 @@ __device__ __forceinline__ void end_pass(const SoftmaxArgs& a, std::int64_t left
   LossReport report;
   report.value_sum = block_sequence(a.value, left, stride);
   if (threadIdx.x > 0) return;
-  write_report(a.options, a.counters, report, 1, [&](std::int64_t r) {
+  const auto bad_label = [&](std::int64_t r) {
     if (a.lengths.data) {
       const std::int64_t length = label_at(a.lengths, r / a.steps);
       if (step_of(r, a.steps, length).bad) return static_cast<double>(length);
     }
     return a.dense ? __builtin_nan("") : static_cast<double>(label_at(a.target, r));
-  });
+  };
+  write_report(a.options, a.counters, report, 1, bad_label, [&](std::int64_t r) { return bad_weight_of(a, r); });
   *a.report = report;
 }
 

@@ -158,6 +158,7 @@ TEST_F(Fairness, BadGroupsAreCountedAndNamed) {
   const Result weighed = run("demographic_parity:score=probability", batch);
   EXPECT_EQ(weighed.report.bad_weights, 2);
   EXPECT_EQ(weighed.report.first_bad_weight_row, 1);
+  EXPECT_EQ(weighed.report.first_bad_weight, -1);
   EXPECT_TRUE(weighed.report.rejected);
   std::vector<double> q{0.5, 0.5};
   batch.q = q.data();

@@ -274,6 +274,7 @@ TEST(RowLosses, BadWeightsLeaveRowsOut) {
   backend->loss(loss::Nll{}, b, &report);
   EXPECT_EQ(report.bad_weights, 2);
   EXPECT_EQ(report.first_bad_weight_row, 1);
+  EXPECT_EQ(report.first_bad_weight, -1);
   EXPECT_EQ(report.value, 1);
   EXPECT_TRUE(report.rejected);
   b.weight = {};
@@ -281,6 +282,7 @@ TEST(RowLosses, BadWeightsLeaveRowsOut) {
   backend->loss(loss::Nll{}, b, &report);
   EXPECT_EQ(report.bad_weights, 1);
   EXPECT_EQ(report.first_bad_weight_row, 2);
+  EXPECT_TRUE(std::isnan(report.first_bad_weight));
   EXPECT_EQ(report.value, 2);
 }
 

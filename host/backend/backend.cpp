@@ -205,8 +205,9 @@ void check_report(const LossReport& report, BadLabels policy, bool raise_non_fin
                                      : fmt::format("{} bad labels; the first is {}, in row {}", report.bad_labels,
                                                    report.first_bad_label, report.first_bad_row));
   if (report.bad_weights > 0)
-    throw Error(Errc::bad_argument, fmt::format("{} weights are negative or not finite; the first is in row {}",
-                                                report.bad_weights, report.first_bad_weight_row));
+    throw Error(Errc::bad_argument,
+                fmt::format("{} weights are negative or not finite; the first is {}, in row {}", report.bad_weights,
+                            report.first_bad_weight, report.first_bad_weight_row));
   if (raise_non_finite && report.nonfinite > 0)
     throw Error(Errc::non_finite, fmt::format("{} elements of the gradient are not finite", report.nonfinite));
 }

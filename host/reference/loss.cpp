@@ -109,8 +109,12 @@ class Evaluation {
       }
     }
     const double w = weight(i), of_label = label_weight(i);
-    if (w >= 0 && std::isfinite(w) && of_label >= 0 && std::isfinite(of_label)) return true;
-    if (out_.bad_weights++ == 0) out_.first_bad_weight_row = row_of(i);
+    const bool good = w >= 0 && std::isfinite(w);
+    if (good && of_label >= 0 && std::isfinite(of_label)) return true;
+    if (out_.bad_weights++ == 0) {
+      out_.first_bad_weight_row = row_of(i);
+      out_.first_bad_weight = good ? of_label : w;
+    }
     return false;
   }
 

@@ -55,8 +55,9 @@ struct LossOutput {
   double first_bad_label = 0;       ///< and that target
   std::int64_t bad_weights = 0;     ///< outputs whose weight is negative or not finite: left out
   std::int64_t first_bad_weight_row = -1;
-  std::int64_t nonfinite = 0;  ///< gradient elements that are NaN or infinite
-  std::vector<double> values;  ///< with `none`: [rows, cols] (pointwise) or [rows]; else empty
+  double first_bad_weight = 0;  ///< and that weight: the output's own, or where that is good its label's
+  std::int64_t nonfinite = 0;   ///< gradient elements that are NaN or infinite
+  std::vector<double> values;   ///< with `none`: [rows, cols] (pointwise) or [rows]; else empty
   /// d(reduced value)/d(input) times upstream; the second and third are empty where the loss has none.
   std::vector<double> gradient, second_gradient, third_gradient;
   std::vector<double> gradient_terms[3];  ///< the largest term behind each of these elements, scaled as it is

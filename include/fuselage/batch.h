@@ -85,8 +85,9 @@ struct LossReport {
   double first_bad_label = 0;    ///< the label or target there
   std::int64_t bad_weights = 0;  ///< outputs whose weight is negative or not finite: left out, and always an error
   std::int64_t first_bad_weight_row = -1;
-  std::int64_t nonfinite = 0;  ///< elements of the gradient that are not finite as stored; 0 where none is asked for
-  std::int64_t correct = 0;    ///< outputs that are right; a row that its logits make NaN never is
+  double first_bad_weight = 0;  ///< the weight there, or where that is good the class weight
+  std::int64_t nonfinite = 0;   ///< elements of the gradient that are not finite as stored; 0 where none is asked for
+  std::int64_t correct = 0;     ///< outputs that are right; a row that its logits make NaN never is
   std::int64_t top_k_correct = 0;  ///< rows whose label is among the k largest
   double abs_error_sum = 0;        ///< sum of |y - t|, unweighted
   double squared_error_sum = 0;    ///< sum of (y - t)^2, unweighted

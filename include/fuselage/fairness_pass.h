@@ -197,6 +197,7 @@ FUSELAGE_HD void join_report(LossReport& to, const LossReport& from) {
   if (from.bad_weights > to.bad_weights) {
     to.bad_weights = from.bad_weights;
     to.first_bad_weight_row = from.first_bad_weight_row;
+    to.first_bad_weight = from.first_bad_weight;
   }
   to.nonfinite += from.nonfinite;
   to.correct += from.correct;

@@ -74,6 +74,7 @@ FUSELAGE_HD void finish_report(LossReport& report, Reduction reduction, double d
       report.nonfinite > 0 || report.bad_weights > 0 || (policy == BadLabels::error && report.bad_labels > 0);
   report.value_sum = canonical_nan(report.value_sum);
   report.first_bad_label = canonical_nan(report.first_bad_label);
+  report.first_bad_weight = canonical_nan(report.first_bad_weight);
   report.abs_error_sum = canonical_nan(report.abs_error_sum);
   report.squared_error_sum = canonical_nan(report.squared_error_sum);
   report.target_sum = canonical_nan(report.target_sum);

@@ -101,6 +101,15 @@ constexpr bool has_ignore_index(const L& loss) {
     return false;
 }
 
+/// Whether a row of a label takes the class weights of all classes, not its label's alone.
+template <class L>
+FUSELAGE_HD constexpr bool spreads_labels(const L& loss) {
+  if constexpr (requires { loss.label_smoothing; })
+    return loss.label_smoothing > 0;
+  else
+    return false;
+}
+
 /// The domain of a loss's targets; real where it names none.
 template <class L>
 constexpr Domain target_domain() {

@@ -38,7 +38,10 @@ FUSELAGE_HD LossReport total_of(const TermWeights& terms, const LossReport* repo
       total.first_bad_row = term.first_bad_row;
       total.first_bad_label = term.first_bad_label;
     }
-    if (total.bad_weights == 0) total.first_bad_weight_row = term.first_bad_weight_row;
+    if (total.bad_weights == 0) {
+      total.first_bad_weight_row = term.first_bad_weight_row;
+      total.first_bad_weight = term.first_bad_weight;
+    }
     total.bad_labels += term.bad_labels;
     total.bad_weights += term.bad_weights;
     total.nonfinite += term.nonfinite;

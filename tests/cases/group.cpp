@@ -86,6 +86,7 @@ void add_report(const LossReport& r, Outcome& outcome) {
   add("report.first_bad_label", r.first_bad_label);
   add("report.bad_weights", r.bad_weights);
   add("report.first_bad_weight_row", r.first_bad_weight_row);
+  if (r.bad_weights > 0) add("report.first_bad_weight", r.first_bad_weight);
   add("report.nonfinite", r.nonfinite);
   add("report.correct", r.correct);
   add("report.top_k_correct", r.top_k_correct);

@@ -233,6 +233,8 @@ Outcome run_case(Backend& backend, const PenaltyInputs& in) {
     backend.synchronize();
     add(name, std::vector<std::pair<double, const char*>>{
                   {r.value, "value"}, {r.weight_sum, "weight_sum"}, {r.first_bad_label, "first_bad_label"}});
+    if (r.bad_weights > 0)
+      add(name, std::vector<std::pair<double, const char*>>{{r.first_bad_weight, "first_bad_weight"}});
     add(name, std::vector<std::pair<std::int64_t, const char*>>{{r.count, "count"},
                                                                 {r.bad_labels, "bad_labels"},
                                                                 {r.first_bad_row, "first_bad_row"},

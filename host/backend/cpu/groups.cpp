@@ -133,6 +133,8 @@ LossReport GroupRunner::take_rows(const PenaltyRule& rule, const GroupBatch& b, 
   report.first_bad_label = found.first_bad_label;
   report.bad_weights = found.bad_weights;
   report.first_bad_weight_row = found.first_bad_weight;
+  if (found.bad_weights > 0)
+    report.first_bad_weight = canonical_nan(static_cast<double>(weight_at(b.weight, found.first_bad_weight, 0)));
   report.rejected = found.bad_weights > 0 || (found.bad > 0 && b.bad_labels == BadLabels::error);
   return report;
 }

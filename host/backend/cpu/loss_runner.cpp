@@ -63,6 +63,13 @@ void add(const Counts& block, Counts& sum) {
   keep_least(block.first_bad_weight, sum.first_bad_weight);
 }
 
+/// What a row weighs.
+struct RowWeight {
+  float own, of_class;
+  bool counts, bad;
+  double product() const { return static_cast<double>(own) * static_cast<double>(of_class); }
+};
+
 /// The canonical sum of the first n parts; long sequences leave their chunk sums in the chunks' first elements.
 double sum_of(std::vector<double>& parts, std::int64_t n, int threads) {
   double* const x = parts.data();
@@ -164,7 +171,11 @@ LossReport LossRunner::run_pointwise(const void* loss, const TileFns& tiles, con
     report.first_bad_label = real_at(b.target, report.first_bad_row, all.first_bad % b.prediction.cols);
   }
   report.bad_weights = weights.bad_weights;
-  if (weights.first_bad_weight >= 0) report.first_bad_weight_row = weights.first_bad_weight / b.prediction.cols;
+  if (weights.first_bad_weight >= 0) {
+    report.first_bad_weight_row = weights.first_bad_weight / b.prediction.cols;
+    report.first_bad_weight =
+        weight_at(b.weight, report.first_bad_weight_row, weights.first_bad_weight % b.prediction.cols);
+  }
   report.nonfinite = b.gradient || b.second_gradient ? all.nonfinite : 0;
   report.correct = all.correct;
   if (metrics.errors) {
@@ -215,10 +226,10 @@ LossReport LossRunner::run_softmax(const loss::SoftmaxCrossEntropy& loss, const 
   const auto weight_of = [&](std::int64_t r) {
     const RowInputs in = row_inputs(pass, r);
     const bool counts = in.counts && !(dense && has_nan(b.target, r));
-    return std::pair(counts ? static_cast<double>(in.weight) * static_cast<double>(in.label_class_weight) : 0.0,
-                     in.bad_weight);
+    return RowWeight{in.weight, in.label_class_weight, counts, in.bad_weight};
   };
-  const double weight_sum = weighed ? weigh_rows(b, class_weight, report, weight_of) : static_cast<double>(rows);
+  const double weight_sum =
+      weighed ? weigh_rows(b, coefficients ? class_weight : nullptr, report, weight_of) : static_cast<double>(rows);
   pass.scale = gradient_scale(divisor_of(b.reduction, b.divisor, weight_sum, rows, rows), shape.scale_of(b.scale),
                               shared_upstream(b));
 
@@ -262,6 +273,7 @@ LossReport LossRunner::run_rows(const L& loss, RowSumsFn run, const LossBatch& b
   pass.inputs = shape.row_second ? 1 : loss::inputs_of<L>().count();
   pass.row_second = shape.row_second;
   pass.has_ignore_index = has_ignore_index(loss);
+  pass.spreads_labels = spreads_labels(loss);
   if constexpr (requires { loss.ignore_index; }) pass.ignore_index = loss.ignore_index.value_or(0);
   return run_row_pass(pass);
 }
@@ -281,9 +293,10 @@ LossReport LossRunner::run_row_pass(RowSumsPass& pass) {
   const bool weighed = needs_weight_sum(b, pass.has_ignore_index);
   const auto weight_of = [&](std::int64_t r) {
     const RowState row = row_state(pass, r);
-    return std::pair(row.counts ? static_cast<double>(row.weight) * row.facts.label_weight : 0.0, row.bad_weight);
+    return RowWeight{row.weight, static_cast<float>(row.facts.label_weight), row.counts, row.bad_weight};
   };
-  const double weight_sum = weighed ? weigh_rows(b, pass.class_weight, report, weight_of) : static_cast<double>(rows);
+  const float* const all_classes = is_label(b.target.dtype) && !pass.spreads_labels ? nullptr : pass.class_weight;
+  const double weight_sum = weighed ? weigh_rows(b, all_classes, report, weight_of) : static_cast<double>(rows);
   pass.scale = gradient_scale(divisor_of(b.reduction, b.divisor, weight_sum, rows, rows), b.scale, shared_upstream(b));
 
   rows_.resize(static_cast<std::size_t>(threads_));
@@ -314,17 +327,17 @@ LossReport LossRunner::run_row_pass(RowSumsPass& pass) {
   return report;
 }
 
-/// The sum of the rows' weights, `row(r)` saying what row r weighs (0 where it does not count) and whether its weight
-/// is bad. A bad class weight of dense targets counts once, as row 0.
+/// The sum of the rows' weights, `row(r)` saying what row r weighs. Where every row takes the weights of all classes,
+/// these are `class_weight`, and bad ones among them count once, as row 0.
 template <class Row>
 double LossRunner::weigh_rows(const LossBatch& b, const float* class_weight, LossReport& report, const Row& row) {
   counts_.assign(static_cast<std::size_t>(threads_), {});
   parallel_blocks(threads_, b.prediction.rows, 4096, [&](std::int64_t first, std::int64_t last, int worker) {
     Counts counts;
     for (std::int64_t r = first; r < last; ++r) {
-      const auto [weight, bad] = row(r);
-      value_[static_cast<std::size_t>(r)] = weight;
-      if (bad && counts.bad_weights++ == 0) counts.first_bad_weight = r;
+      const RowWeight weight = row(r);
+      value_[static_cast<std::size_t>(r)] = weight.counts ? divisor_weight(b.reduction, weight.product()) : 0.0;
+      if (weight.bad && counts.bad_weights++ == 0) counts.first_bad_weight = r;
     }
     add(counts, counts_[static_cast<std::size_t>(worker)]);
   });
@@ -332,12 +345,16 @@ double LossRunner::weigh_rows(const LossBatch& b, const float* class_weight, Los
   counts_.assign(static_cast<std::size_t>(threads_), {});
   report.bad_weights = all.bad_weights;
   report.first_bad_weight_row = all.first_bad_weight;
-  const bool bad_class = class_weight && !is_label(b.target.dtype) &&
-                         !std::all_of(class_weight, class_weight + b.prediction.cols, is_weight<float>);
-  if (bad_class) {
+  const float* const end = class_weight ? class_weight + b.prediction.cols : nullptr;
+  const float* const bad_class = std::find_if_not(class_weight, end, is_weight<float>);
+  if (bad_class != end) {
     ++report.bad_weights;
     report.first_bad_weight_row = 0;
+    report.first_bad_weight = *bad_class;
   }
+  if (report.first_bad_weight_row >= 0)
+    if (const RowWeight first = row(report.first_bad_weight_row); first.bad)
+      report.first_bad_weight = is_weight(first.own) ? first.of_class : first.own;
   return sum_of(value_, b.prediction.rows, threads_);
 }
 

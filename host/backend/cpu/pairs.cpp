@@ -77,7 +77,10 @@ void run(const BeginPairs& b, int) {
   for (std::int64_t r = 0; r < b.rows; ++r) {
     const float w = kept_at(b.mask, r, 0) ? weight_at(b.weight, r, 0) : 0.0f;
     const bool good = is_weight(w), counts = kept_at(b.mask, r, 0) && good;
-    if (!good && report.bad_weights++ == 0) report.first_bad_weight_row = r;
+    if (!good && report.bad_weights++ == 0) {
+      report.first_bad_weight_row = r;
+      report.first_bad_weight = static_cast<double>(w);
+    }
     report.count += counts ? b.sides : 0;
     b.sums[r] = counts ? static_cast<double>(w) : 0.0;
     for (std::int64_t at = r; at < (b.one_set ? 2 : 1) * b.rows; at += b.rows) {

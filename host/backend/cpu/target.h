@@ -79,7 +79,7 @@ struct RowSumsPass {
   RowTarget target;
   Domain domain;  ///< of the target
   int inputs;
-  bool row_second, has_ignore_index;
+  bool row_second, has_ignore_index, spreads_labels;
   std::int64_t ignore_index;
   const float* class_weight;  ///< [cols] and zeros up to a whole vector, or null
   float scale;
