@@ -12,7 +12,7 @@ GroupArgs group_args(const PenaltyRule& rule, int kinds, const GroupBatch& b, Sc
   a.rule = rule;
   a.kinds = kinds;
   a.softmax = a.rule.score == penalty::Score::softmax;
-  a.limits = {b.groups, a.softmax ? cols : b.classes, b.ignore_index.has_value(), b.ignore_index.value_or(0)};
+  a.limits = limits_of(rule, b);
   a.prediction = plane_of(b.prediction, rows, cols);
   a.group = plane_of(b.group, rows, 1);
   a.target = plane_of(b.target, rows, 1);
@@ -31,6 +31,7 @@ GroupArgs group_args(const PenaltyRule& rule, int kinds, const GroupBatch& b, Sc
   a.scale = b.scale;
   a.upstream = static_cast<const float*>(b.upstream.data);
   a.q = b.q;
+  a.gate = b.gate;
   a.cell = scratch.take<std::int32_t>(rows);
   a.terms = scratch.take<double>(kinds * rows);
   a.total = scratch.take<double>(a.softmax ? rows : 0);

@@ -48,6 +48,7 @@ struct GroupArgs {
   float scale;
   const float* upstream;
   double* q;
+  const LossReport* gate;
   LossReport* report;
   Plane values;
   double threshold;

@@ -62,15 +62,14 @@ struct BlockTeam {
 __global__ void __launch_bounds__(kGroupThreads, 1) group_close_kernel(const __grid_constant__ GroupArgs a) {
   auto& rejected = shared<bool>([] {});
   const GroupCounts found = group_counts_of(a);
-  if (threadIdx.x == 0) rejected = rejects(a, found);
+  if (threadIdx.x == 0) rejected = rejects(a, found) || (a.gate && a.gate->rejected);
   __syncthreads();
   const double factor = static_cast<double>(a.scale) * static_cast<double>(a.upstream ? *a.upstream : 1.0f);
   const PenaltyValue value = close_penalty(BlockTeam{a.fold}, a.rule, a.limits.groups,
                                            CellSums{a.sums, a.sums + a.cells}, a.coefficient, a.q, !rejected, factor);
   if (threadIdx.x > 0) return;
   LossReport report = group_report(a, found);
-  report.value = report.value_sum = canonical_nan(value.value);
-  report.weight_sum = value.weight_sum;
+  value.put(report, a.q);
   *a.report = report;
   *a.end = {};
 }

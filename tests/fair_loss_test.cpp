@@ -229,12 +229,64 @@ TEST_F(Fairness, FairLossRefusesBeforeItMovesTheGroups) {
   };
   refuse({"gradient has the shape"}, Errc::bad_shape, [](LossBatch& b) { b.gradient.rows -= 1; });
   refuse({"second_gradient is given"}, Errc::bad_argument, [](LossBatch& b) { b.second_gradient = b.gradient; });
+  const std::vector<std::int32_t> lengths{20, 7};
+  refuse({"takes no lengths"}, Errc::bad_argument, [&](LossBatch& b) { b.lengths = {lengths.data(), 2}; });
   refuse({"prediction has a negative size"}, Errc::bad_shape, [](LossBatch& b) { b.prediction.rows = -4; });
   Groups wide(p.y.size());
   std::copy(p.group.begin(), p.group.end(), wide.begin());
   p.group = wide;
   refuse({"gradient overlaps the group"}, Errc::bad_argument,
          [&](LossBatch& b) { b.gradient = View(p.group.data(), DType::f32, p.rows, 3, 3); });
+}
+
+TEST_F(Fairness, FairLossMovesNoGroupWhereAnyPassRejects) {
+  FairScratch scratch;
+  const auto fair = [&](const char* loss, LossBatch batch, const Groups& group) {
+    double q[2] = {0.25, 0.75};
+    Floats gradient(static_cast<std::size_t>(batch.prediction.size()));
+    batch.gradient = {gradient.data(), batch.prediction.rows, batch.prediction.cols};
+    GroupBatch groups;
+    groups.group = {group.data(), static_cast<std::int64_t>(group.size())};
+    groups.groups = 2;
+    groups.q = q;
+    LossReport report;
+    fair_loss(*cpu_, Losses::parse(loss, "loss"), batch, penalty::GroupDro{.step = 1}, groups, scratch, &report);
+    EXPECT_TRUE(report.rejected) << loss;
+    EXPECT_EQ(q[0], 0.25) << loss;
+    EXPECT_EQ(q[1], 0.75) << loss;
+    return report;
+  };
+  const Groups group{0, 1, 1};
+  // A target outside the loss's domain is a bad label of the groups' pass as well: its row is in no group.
+  const Floats x{1, 2, 3};
+  for (const auto& [loss, bad] : {std::pair{"bce_with_logits", 1.5f}, {"hinge", 0.5f}, {"tweedie", -1.0f}}) {
+    const Floats target{1, bad, 1};
+    LossBatch b;
+    b.prediction = {x.data(), 3};
+    b.target = {target.data(), 3};
+    const LossReport report = fair(loss, b, group);
+    EXPECT_EQ(report.bad_labels, 1) << loss;
+    EXPECT_EQ(report.first_bad_row, 1) << loss;
+    EXPECT_EQ(report.first_bad_label, bad) << loss;
+    EXPECT_EQ(report.count, 2) << loss;
+    EXPECT_EQ(report.weight_sum, 2) << loss;
+  }
+  // What the pass over the groups cannot see: a class weight, and a number of a row of dense targets.
+  const Floats logits{1, 2, 3, 4, 5, 6}, dense{0, 1, 1, __builtin_nanf(""), 1, 0}, class_weight{1, -3};
+  const std::vector<std::int32_t> label{0, 0, 1};
+  LossBatch b;
+  b.prediction = {logits.data(), 3, 2};
+  b.target = {label.data(), 3};
+  b.class_weight = {class_weight.data(), 1, 2};
+  LossReport report = fair("softmax_cross_entropy", b, group);
+  EXPECT_EQ(report.bad_weights, 1);
+  EXPECT_EQ(report.first_bad_weight_row, 2);
+  EXPECT_EQ(report.first_bad_weight, -3);
+  b.class_weight = {};
+  b.target = {dense.data(), 3, 2};
+  report = fair("softmax_cross_entropy", b, group);
+  EXPECT_EQ(report.bad_labels, 1);
+  EXPECT_EQ(report.first_bad_row, 1);
 }
 
 TEST_F(Fairness, FairLossGivesTheGradientOfASecondInputAlone) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <random>
 #include <vector>
 
@@ -164,6 +165,28 @@ TEST_F(Fairness, BadGroupsAreCountedAndNamed) {
   batch.q = q.data();
   run("group_dro:step=1", batch);
   EXPECT_EQ(q, (std::vector<double>{0.5, 0.5}));  // nothing moves on what is rejected
+}
+
+TEST_F(Fairness, WeightsOfGroupsThatAreNone) {
+  const Floats y{1, 2, 3}, weight{1, 1, -2};
+  const Groups group{0, 1, 2};
+  for (const double bad : {-0.25, __builtin_nan(""), __builtin_inf()}) {
+    const std::vector<double> given{0.5, bad, 0.25, -1};
+    std::vector<double> q = given;
+    GroupBatch batch = batch_of(y, group, 4);
+    batch.q = q.data();
+    LossReport report = run("group_dro:step=1", batch).report;
+    EXPECT_EQ(report.bad_weights, 2);
+    EXPECT_EQ(report.first_bad_weight_row, 1) << "the group";
+    EXPECT_TRUE(report.first_bad_weight == bad || bad != bad);
+    EXPECT_TRUE(report.rejected);
+    EXPECT_EQ(std::memcmp(q.data(), given.data(), sizeof(double) * 4), 0) << "nothing moves";
+    batch.weight = {weight.data(), 3};
+    report = run("group_dro:step=1", batch).report;
+    EXPECT_EQ(report.bad_weights, 3);
+    EXPECT_EQ(report.first_bad_weight_row, 2) << "rows come first";
+    EXPECT_EQ(report.first_bad_weight, -2);
+  }
 }
 
 TEST_F(Fairness, BadLabelsOfRows) {

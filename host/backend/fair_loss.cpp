@@ -66,6 +66,8 @@ void check(const AnyLoss& loss, const LossBatch& batch, const AnyPenalty& penalt
       },
       loss);
   require(!batch.values, Errc::bad_argument, "values are fair_loss's own");
+  require(!batch.lengths, Errc::bad_argument,
+          "fair_loss takes no lengths: steps past the end of a sequence are left out by a mask");
   require(batch.bad_labels == BadLabels::error || is_label(batch.target.dtype), Errc::bad_argument,
           "fair_loss leaves bad targets out only where they are integer labels");
   Losses::check(loss);
@@ -107,8 +109,11 @@ void fair_loss(Backend& backend, const AnyLoss& loss, const LossBatch& batch, co
   if (batch.target.cols == 1) of_groups.target = batch.target;
   if (of_groups.target && is_label(batch.target.dtype)) {
     of_groups.classes = batch.prediction.cols;
-    of_groups.ignore_index = ignored(loss);
+    of_groups.ignore_index = ignored_label(loss);
+  } else if (of_groups.target) {
+    of_groups.domain = traits_of(loss).target_domain;
   }
+  of_groups.gate = &reports[0];
   backend.penalty(penalty, of_groups, report);
 
   if (has_gradient(batch)) {

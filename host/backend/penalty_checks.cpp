@@ -99,9 +99,9 @@ void check_penalty(const AnyPenalty& any, const GroupBatch& b) {
   check_strides(b.upstream, "upstream");
   check_strides(b.gradient, "gradient");
   if (b.upstream) require_type(b.upstream, "upstream", DType::f32), require_shape(b.upstream, "upstream", 1, 1);
-  if (!rule.of_values && (b.classes > 0 || b.ignore_index))
-    throw Error(Errc::bad_argument, fmt::format("classes and ignore_index are for the values of rows, which {} does "
-                                                "not take",
+  if (!rule.of_values && (b.classes > 0 || b.ignore_index || b.domain != Domain::real || b.gate))
+    throw Error(Errc::bad_argument, fmt::format("classes, ignore_index, domain and gate are for the values of rows, "
+                                                "which {} does not take",
                                                 penalty));
   if (rule.kind == PenaltyRule::Kind::moving && !b.q)
     throw Error(Errc::bad_argument, fmt::format("{}: q, the weights of the groups, is missing", penalty));

@@ -217,8 +217,9 @@ struct FairScratch {
 /// bounded_group_loss or group_dro of a loss: its value for each row, the penalty's coefficients from these, and where
 /// batch.gradient is given the loss's gradient with them, in place of batch.reduction. The loss has one output for each
 /// row. Of `groups`, `group`, `groups` and `q` are looked at, and all else comes from the batch. `report` is device
-/// memory: the penalty's, joined with those of the loss's passes. Class weights multiply losses and are no part of the
-/// groups' weights. BadLabels::ignore needs integer labels. Nothing waits for the device.
+/// memory: the penalty's, joined with those of the loss's passes; where one of them found something bad q stays. Class
+/// weights multiply losses and are no part of the groups' weights. BadLabels::ignore needs integer labels, and steps of
+/// sequences are left out by a mask, not by lengths. Nothing waits for the device.
 void fair_loss(Backend& backend, const AnyLoss& loss, const LossBatch& batch, const AnyPenalty& penalty,
                const GroupBatch& groups, FairScratch& scratch, LossReport* report);
 

@@ -12,6 +12,7 @@
 
 #include "fuselage/batch.h"
 #include "fuselage/core/catalogue.h"
+#include "fuselage/loss/concepts.h"
 
 namespace fuselage {
 
@@ -155,7 +156,7 @@ struct GroupBatch {
   std::int64_t groups = 0;  ///< how many, up to kMostGroups; a group outside [0, groups) is a bad label
   /// [rows, 1] labels of an integer type, or fp32 or the prediction's type; where the penalty looks at labels or
   /// residuals. NaN, and for Score::softmax a label outside [0, classes), is a bad label. Values: optional, and then
-  /// rows with NaN, or with a label outside [0, classes) where `classes` is given, are bad.
+  /// rows with a number outside `domain`, or with a label outside [0, classes) where `classes` is given, are bad.
   ConstView target;
   ConstView weight;         ///< optional fp32 [rows, 1]; finite, >= 0
   ConstView mask;           ///< optional u8 [rows, 1]; 0 leaves the row out altogether
@@ -167,9 +168,14 @@ struct GroupBatch {
   float scale = 1;          ///< multiplies the gradient (a loss scale)
   BadLabels bad_labels = BadLabels::error;
   std::int64_t classes = 0;                  ///< values: of the labels; 0: any label
+  Domain domain = Domain::real;              ///< values: of the real targets
   std::optional<std::int64_t> ignore_index;  ///< values: rows with this label take no part
-  double* q = nullptr;  ///< group_dro: [groups] in device memory, 1/groups at first; moved by a pass that finds
-                        ///< nothing bad and only finite mean losses
+  /// group_dro: [groups] in device memory, 1/groups at first; moved by a pass that finds nothing bad and only finite
+  /// mean losses. One that is negative or not finite counts as a bad weight, whose row is the number of its group where
+  /// all rows' weights are good.
+  double* q = nullptr;
+  /// Values: optional, device memory: the report of the pass that gave them. Where it is rejected q stays.
+  const LossReport* gate = nullptr;
 };
 
 /// How the rows of a GroupBatch are measured.

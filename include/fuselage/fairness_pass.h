@@ -88,9 +88,14 @@ struct GroupRowInput {
 /// The limits that a row is held to; classes 0: any label.
 struct GroupLimits {
   std::int64_t groups = 0, classes = 0;
+  Domain domain = Domain::real;
   bool has_ignore_index = false;
   std::int64_t ignore_index = 0;
 };
+inline GroupLimits limits_of(const PenaltyRule& rule, const GroupBatch& b) {
+  return {b.groups, rule.score == penalty::Score::softmax ? b.prediction.cols : b.classes, b.domain,
+          b.ignore_index.has_value(), b.ignore_index.value_or(0)};
+}
 
 FUSELAGE_HD GroupRow group_row(const PenaltyRule& rule, const GroupLimits& limits, const GroupRowInput& in) {
   GroupRow row;
@@ -105,7 +110,7 @@ FUSELAGE_HD GroupRow group_row(const PenaltyRule& rule, const GroupLimits& limit
     row.bad_label = static_cast<double>(in.label);
     return row;
   }
-  if (in.has_real && !(in.real == in.real)) {
+  if (in.has_real && !in_domain(limits.domain, in.real)) {
     row.bad = true;
     row.bad_label = canonical_nan(static_cast<double>(in.real));
     return row;
@@ -219,6 +224,20 @@ struct CellSums {
 /// What close_penalty gives.
 struct PenaltyValue {
   double value = 0, weight_sum = 0;
+  std::int64_t bad_q = 0, first_bad_q = -1;  ///< groups whose q is no weight
+
+  /// Adds value and groups to a report that has what was found of the rows. `q` is read where a group is bad.
+  FUSELAGE_HD void put(LossReport& report, const double* q) const {
+    report.value = report.value_sum = canonical_nan(value);
+    report.weight_sum = weight_sum;
+    if (bad_q == 0) return;
+    if (report.bad_weights == 0) {
+      report.first_bad_weight_row = first_bad_q;
+      report.first_bad_weight = canonical_nan(q[first_bad_q]);
+    }
+    report.bad_weights += bad_q;
+    report.rejected = true;
+  }
 };
 
 namespace detail {
@@ -259,7 +278,7 @@ FUSELAGE_HD double spread_of(const Team& team, penalty::Form form, std::int64_t 
 /// Value and coefficients from the sums of the cells. A team has for_each(n, f), which calls f(0) ... f(n - 1);
 /// sum(n, f), the canonical sum of n <= kMostGroups doubles; first_greatest(n, counts, f), the first index that counts
 /// of the greatest f that is not NaN, or -1; all by all of its members, who get the result. q, where the rule moves it,
-/// is written only if `accept` and everything is finite. Derivatives are multiplied by `factor`.
+/// is written only if `accept`, everything is finite and q itself is good. Derivatives are multiplied by `factor`.
 template <class Team>
 FUSELAGE_HD PenaltyValue close_penalty(const Team& team, const PenaltyRule& rule, std::int64_t groups,
                                        const CellSums& sums, double* coefficient, double* q, bool accept,
@@ -306,6 +325,9 @@ FUSELAGE_HD PenaltyValue close_penalty(const Team& team, const PenaltyRule& rule
     } else {
       // Steps are taken against the greatest, so that exp does not overflow.
       const auto counted = [&](std::int64_t) { return true; };
+      const auto bad = [&](std::int64_t g) { return is_weight(q[g]) ? 0.0 : 1.0; };
+      result.bad_q = static_cast<std::int64_t>(team.sum(groups, bad));
+      if (result.bad_q > 0) result.first_bad_q = team.first_greatest(groups, counted, bad);
       const std::int64_t top = team.first_greatest(groups, counted, loss);
       const double greatest = top < 0 ? 0.0 : loss(top);
       const auto moved = [&](std::int64_t g) { return q[g] * exp(rule.step * (loss(g) - greatest)); };
@@ -313,8 +335,8 @@ FUSELAGE_HD PenaltyValue close_penalty(const Team& team, const PenaltyRule& rule
       team.for_each(groups, [&](std::int64_t g) { c[g] = moved(g) / norm; });
       const double value = team.sum(groups, [&](std::int64_t g) { return sums.counts(g) ? c[g] * loss(g) : 0.0; });
       result.value = rule.strength * value;
-      const bool finite =
-          abs(total) < __builtin_inf() && norm > 0 && norm < __builtin_inf() && abs(value) < __builtin_inf();
+      const bool finite = result.bad_q == 0 && abs(total) < __builtin_inf() && norm > 0 && norm < __builtin_inf() &&
+                          abs(value) < __builtin_inf();
       team.for_each(groups, [&](std::int64_t g) {
         const double weight_of = c[g];
         if (accept && finite) q[g] = weight_of;

@@ -94,8 +94,7 @@ LossReport GroupRunner::take_rows(const PenaltyRule& rule, const GroupBatch& b, 
   const ConstView& y = b.prediction;
   const std::int64_t rows = y.rows;
   const bool softmax = rule.score == penalty::Score::softmax;
-  const GroupLimits limits{b.groups, softmax ? y.cols : b.classes, b.ignore_index.has_value(),
-                           b.ignore_index.value_or(0)};
+  const GroupLimits limits = limits_of(rule, b);
   cell_.resize(std::max(cell_.size(), index(rows)));
   terms_.resize(std::max(terms_.size(), index(kinds * rows)));
   if (softmax) total_.resize(std::max(total_.size(), index(rows))), max_.resize(std::max(max_.size(), index(rows)));
@@ -146,11 +145,10 @@ LossReport GroupRunner::run(const AnyPenalty& any, const GroupBatch& b) {
   LossReport report = take_rows(rule, b, 2, [](std::int64_t, const GroupRow&, double) {});
   const float upstream = b.upstream ? *static_cast<const float*>(b.upstream.data) : 1.0f;
   coefficient_.resize(std::max(coefficient_.size(), index(cells)));
-  const PenaltyValue value =
-      close_penalty(Alone{}, rule, b.groups, CellSums{sums_.data(), sums_.data() + cells}, coefficient_.data(), b.q,
-                    !report.rejected, static_cast<double>(b.scale) * static_cast<double>(upstream));
-  report.value = report.value_sum = canonical_nan(value.value);
-  report.weight_sum = value.weight_sum;
+  const PenaltyValue value = close_penalty(Alone{}, rule, b.groups, CellSums{sums_.data(), sums_.data() + cells},
+                                           coefficient_.data(), b.q, !report.rejected && !(b.gate && b.gate->rejected),
+                                           static_cast<double>(b.scale) * static_cast<double>(upstream));
+  value.put(report, b.q);
   if (b.gradient) report.nonfinite = add_gradient(rule, b);
   report.rejected = report.rejected || report.nonfinite > 0;
   return report;
