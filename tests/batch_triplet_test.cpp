@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstring>
 #include <numeric>
 #include <vector>
 
@@ -108,6 +109,10 @@ class BatchTriplets : public ::testing::Test {
     gradient_.assign(static_cast<std::size_t>(b.x.size()), NAN);
     b.gradient = {gradient_.data(), b.x.rows, b.x.cols};
     cpu_->batch_triplet(spec_of(spec), b, &report_);
+    b.gradient = {};
+    LossReport alone;
+    cpu_->batch_triplet(spec_of(spec), b, &alone);
+    EXPECT_EQ(std::memcmp(&alone.value, &report_.value, sizeof(double)), 0) << "without a gradient";
   }
 };
 
@@ -239,6 +244,22 @@ TEST_F(BatchTriplets, NanIsSeen) {
   }
 }
 
+TEST_F(BatchTriplets, WhatIsNotFiniteIsSeenWhereverItStands) {
+  const float far = 0x1p100f;  // its square is infinite
+  for (const char* text : {"batch_triplet", "batch_triplet:mining=all", "batch_triplet:mining=all,average=nonzero",
+                           "batch_triplet:squared=true", "batch_triplet:mining=all,squared=true"})
+    for (const float bad : {NAN, INFINITY, -INFINITY, far})
+      for (std::size_t at = 0; at < 12; ++at) {
+        Floats x{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
+        x[at] = bad;
+        run(text, batch_of(x, {0, 0, 0, 1, 1, 1}));
+        SCOPED_TRACE(std::string(text) + " with " + std::to_string(bad) + " at " + std::to_string(at));
+        EXPECT_FALSE(std::isfinite(report_.value));
+        EXPECT_GT(report_.nonfinite, 0);
+        EXPECT_TRUE(report_.rejected);
+      }
+}
+
 TEST_F(BatchTriplets, RowsOutsideAllTripletsLeaveTheOthersAlone) {
   run("batch_triplet:margin=1.5", batch_of({0, 1, 3, INFINITY}, {0, 0, 1, 2}));  // the far row is nobody's nearest
   EXPECT_EQ(report_.value, 0.25);
@@ -288,6 +309,19 @@ TEST_F(BatchTriplets, ScaleAndUpstreamMultiplyTheGradient) {
   run("batch_triplet:margin=1.5", b);
   EXPECT_EQ(report_.value, 0.25);
   EXPECT_EQ(gradient_, (Floats{-4, 8, -4}));
+}
+
+TEST_F(BatchTriplets, MemoryThatCannotBeHadIsNamed) {
+  constexpr std::int64_t kRows = 1 << 20;  // pairs of 4 TiB, and as much again for the gradient
+  Floats x(kRows), gradient(kRows);
+  const Labels label(kRows);
+  TripletBatch b = batch_of(x, label);
+  expect_error(Errc::out_of_memory, {"batch_triplet", "4398046511104 bytes", "1048576 rows"},
+               [&] { cpu_->batch_triplet({}, b, &report_); });
+  b.gradient = {gradient.data(), kRows};
+  expect_error(Errc::out_of_memory, {"8796093022208 bytes"}, [&] { cpu_->batch_triplet({}, b, &report_); });
+  run("batch_triplet:margin=1.5", batch_of({0, 1, 3}, {0, 0, 1}));  // the backend is of use afterwards
+  EXPECT_EQ(report_.value, 0.25);
 }
 
 TEST_F(BatchTriplets, RefusesWhatMakesNoSense) {

@@ -138,8 +138,8 @@ class Backend {
   /// the batch, `gradient`, `q` and what belongs to them is not looked at.
   void group_sums(const GroupMeasure& measure, const GroupBatch& batch, GroupSums* sums, LossReport* report = nullptr);
   /// Losses of the triplets among the rows of a batch, with their gradient (batch_triplet.h); takes memory for two
-  /// numbers of each pair of rows. `report` is device memory: count is that of the triplets, correct that of those
-  /// whose loss is 0.
+  /// numbers of each pair of rows, or throws Error(out_of_memory). `report` is device memory: count is that of the
+  /// triplets, correct that of those whose loss is 0.
   void batch_triplet(const BatchTriplet& spec, const TripletBatch& batch, LossReport* report);
   /// Adds to a report what another pass of the same step found (join_report()), so that it can gate an update for
   /// both; both are device memory.

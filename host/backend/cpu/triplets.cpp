@@ -1,9 +1,12 @@
 // Triplets of a batch on the CPU's threads.
 #include "host/backend/cpu/triplets.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <atomic>
-#include <numeric>
+#include <new>
+#include <stdexcept>
 
 #include "fuselage/loss_pass.h"
 #include "host/backend/cpu/staging.h"
@@ -46,10 +49,27 @@ bool TripletRunner::stranger(std::int64_t a, std::int64_t b) const {
   return other >= 0 && other != class_[index(a)].first;
 }
 
+void TripletRunner::make_room(bool with_weights) {
+  const std::int64_t pairs = rows_ * rows_;
+  try {
+    pairs_.resize(index(with_weights ? 2 * pairs : pairs));
+    packed_.resize(index(rows_ * cols_));
+    panels_.resize(index(ceil_div(rows_, kPanel) * kPanel * cols_));
+    class_.resize(index(rows_));
+    member_.reserve(index(rows_));
+    found_.resize(index(rows_));
+  } catch (const std::exception&) {  // bad_alloc or length_error
+    throw Error(Errc::out_of_memory,
+                fmt::format("batch_triplet: cannot allocate {} bytes of host memory for the {} pairs of {} rows",
+                            pairs * static_cast<std::int64_t>(sizeof(float)) * (with_weights ? 2 : 1), pairs, rows_));
+  }
+  distance_ = pairs_.data();
+  weight_ = with_weights ? distance_ + pairs : nullptr;
+}
+
 void TripletRunner::pack(const TripletBatch& batch) {
   const std::int64_t panels = ceil_div(rows_, kPanel);
-  packed_.resize(index(rows_ * cols_));
-  panels_.assign(index(panels * kPanel * cols_), 0.0f);
+  std::fill(panels_.begin(), panels_.end(), 0.0f);
   parallel_blocks(threads_, panels, 4, [&](std::int64_t first, std::int64_t last, int) {
     for (std::int64_t r = first * kPanel; r < std::min(rows_, last * kPanel); ++r)
       for (std::int64_t c = 0; c < cols_; ++c) {
@@ -75,7 +95,6 @@ void TripletRunner::classify(const TripletBatch& batch) {
 }
 
 void TripletRunner::measure(const BatchTriplet& spec) {
-  distance_.resize(index(rows_ * rows_));
   const std::int64_t panels = ceil_div(rows_, kPanel);
   parallel_blocks(threads_, panels, 1, [&](std::int64_t first, std::int64_t last, int) {
     for (std::int64_t p = first; p < last; ++p) {
@@ -87,7 +106,7 @@ void TripletRunner::measure(const BatchTriplet& spec) {
         for (std::int64_t a = begin; a < std::min(end, begin + kBeside); ++a)
           for (std::int64_t b = std::max(a, p * kPanel); b < end; ++b) {
             const float d = triplets::distance(spec, tile.sum[a - begin][b - p * kPanel]);
-            distance_[index(a * rows_ + b)] = distance_[index(b * rows_ + a)] = d;
+            distance_[a * rows_ + b] = distance_[b * rows_ + a] = d;
           }
       }
     }
@@ -95,7 +114,7 @@ void TripletRunner::measure(const BatchTriplet& spec) {
 }
 
 TripletRunner::Found TripletRunner::mine_hard(const BatchTriplet& spec, std::int64_t anchor) {
-  const float* const d = distance_.data() + anchor * rows_;
+  const float* const d = distance_ + anchor * rows_;
   const Class own = class_[index(anchor)];
   unsigned long long far = 0, near = 0;
   for (std::int32_t k = own.first; k < own.last; ++k) {
@@ -108,16 +127,15 @@ TripletRunner::Found TripletRunner::mine_hard(const BatchTriplet& spec, std::int
   const std::int64_t p = triplets::row_of_key(far), n = triplets::row_of_key(near);
   const double excess = triplets::excess(static_cast<double>(d[p]) + spec.margin, d[n]);
   if (!triplets::active(excess)) return {0, {1, 0}};
-  weight_[index(anchor * rows_ + p)] = 1;
-  weight_[index(anchor * rows_ + n)] = -1;
+  if (weight_) weight_[anchor * rows_ + p] = 1, weight_[anchor * rows_ + n] = -1;
   return {excess, {1, 1}};
 }
 
 TripletRunner::Found TripletRunner::mine_all(const BatchTriplet& spec, std::int64_t anchor) {
   const Class own = class_[index(anchor)];
   if (own.first < 0) return {};
-  const float* const d = distance_.data() + anchor * rows_;
-  float* const w = weight_.data() + anchor * rows_;
+  const float* const d = distance_ + anchor * rows_;
+  float* const w = weight_ ? weight_ + anchor * rows_ : nullptr;
   double lane[kLanes] = {};
   Found found;
   for (std::int32_t first = own.first; first < own.last; first += kLanes) {
@@ -142,10 +160,10 @@ TripletRunner::Found TripletRunner::mine_all(const BatchTriplet& spec, std::int6
         active += is;
       }
       lane[j % kLanes] = sum;
-      w[j] = w[j] - static_cast<float>(active);
+      if (w) w[j] = w[j] - static_cast<float>(active);
       found.tally.active += active;
     }
-    for (int k = 0; k < count; ++k) w[row[k]] = static_cast<float>(counts[k]);
+    for (int k = 0; k < count && w; ++k) w[row[k]] = static_cast<float>(counts[k]);
   }
   found.value = add_lanes(lane);
   found.tally.triplets =
@@ -182,8 +200,8 @@ std::int64_t TripletRunner::differentiate(const BatchTriplet& spec, float factor
       std::int64_t found = 0;
       for (std::int64_t i = first; i < last; ++i) {
         for (std::int64_t j = 0; j < rows_; ++j)
-          slope[index(j)] = triplets::slope(spec, weight_[index(i * rows_ + j)] + weight_[index(j * rows_ + i)],
-                                            distance_[index(i * rows_ + j)]);
+          slope[index(j)] =
+              triplets::slope(spec, weight_[i * rows_ + j] + weight_[j * rows_ + i], distance_[i * rows_ + j]);
         for (std::int64_t c = 0; c < cols_; c += kColumns)
           found += row.template operator()<T>(i, c, static_cast<int>(std::min<std::int64_t>(kColumns, cols_ - c)),
                                               slope.data());
@@ -197,11 +215,11 @@ std::int64_t TripletRunner::differentiate(const BatchTriplet& spec, float factor
 LossReport TripletRunner::run(const BatchTriplet& spec, const TripletBatch& batch) {
   rows_ = batch.x.rows;
   cols_ = batch.x.cols;
+  make_room(static_cast<bool>(batch.gradient));
   pack(batch);
   classify(batch);
   measure(spec);
-  weight_.assign(index(rows_ * rows_), 0.0f);
-  found_.assign(index(rows_), {});
+  if (weight_) std::fill_n(weight_, rows_ * rows_, 0.0f);
   parallel_blocks(threads_, rows_, 1, [&](std::int64_t first, std::int64_t last, int) {
     for (std::int64_t i = first; i < last; ++i)
       found_[index(i)] = spec.mining == triplets::Mining::hard ? mine_hard(spec, i) : mine_all(spec, i);

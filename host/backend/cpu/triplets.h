@@ -25,6 +25,8 @@ class TripletRunner {
     triplets::Tally tally;
   };
 
+  /// Memory for the pass; where it cannot be had, Error(out_of_memory) that says for what.
+  void make_room(bool with_weights);
   void pack(const TripletBatch& batch);
   void classify(const TripletBatch& batch);
   void measure(const BatchTriplet& spec);
@@ -35,10 +37,11 @@ class TripletRunner {
 
   int threads_;
   std::int64_t rows_ = 0, cols_ = 0;
-  std::vector<float> packed_;    ///< [rows, cols]
-  std::vector<float> panels_;    ///< the same in panels of a few rows, element by element
-  std::vector<float> distance_;  ///< [rows, rows]
-  std::vector<float> weight_;    ///< [rows, rows]: how often a pair's distance counts
+  std::vector<float> packed_;  ///< [rows, cols]
+  std::vector<float> panels_;  ///< the same in panels of a few rows, element by element
+  std::vector<float> pairs_;   ///< distances and weights
+  float* distance_ = nullptr;  ///< [rows, rows]
+  float* weight_ = nullptr;    ///< [rows, rows]: how often a pair's distance counts; null without a gradient
   std::vector<Class> class_;
   std::vector<std::int32_t> member_;
   std::vector<Found> found_;
