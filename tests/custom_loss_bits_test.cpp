@@ -118,7 +118,8 @@ Outcome run(Backend& backend, const Loss& loss, bool pair, const Inputs& in, con
   if (o.scaled) b.scale = 1024;
   if (o.scaled && o.reduction == Reduction::mean) b.divisor = 77;
   b.bad_labels = o.ignore ? BadLabels::ignore : BadLabels::error;
-  b.metrics.accuracy = b.metrics.errors = b.metrics.targets = true;
+  b.metrics.errors = b.metrics.targets = true;
+  b.metrics.accuracy = loss.traits().decides();
   backend.loss(loss, b, &out.report);
   if (o.in_place) out.gradient = y.bytes;
   return out;

@@ -140,7 +140,19 @@ void check_reduction(const Checked& c) {
     throw Error(
         Errc::bad_argument,
         fmt::format("{} is the root of a reduced value, and the reduction none leaves nothing to take it of", c.loss));
-  require(b.metrics.top_k >= 0, Errc::bad_argument, "metrics.top_k is negative");
+}
+
+void check_metrics(const Checked& c) {
+  const MetricRequest& m = c.batch.metrics;
+  require(m.top_k >= 0, Errc::bad_argument, "metrics.top_k is negative");
+  const auto need = [&](bool has, bool asked, std::string_view metric, std::string_view what) {
+    if (asked && !has)
+      throw Error(Errc::bad_argument, fmt::format("metrics.{} is asked of {}, which has no {}", metric, c.loss, what));
+  };
+  need(c.traits.decides(), m.accuracy, "accuracy", "classes");
+  need(c.traits.has_classes(), m.top_k > 0, "top_k", "classes");
+  need(c.traits.elementwise, m.errors, "errors", "target for each element");
+  need(c.traits.elementwise, m.targets, "targets", "target for each element");
 }
 
 // ---- what it gives --------------------------------------------------------------------------------------------------
@@ -285,6 +297,7 @@ void check_loss(const LossTraits& traits, std::string_view name, const LossBatch
   check_weights(c);
   check_lengths(c);
   check_reduction(c);
+  check_metrics(c);
   check_gradients(c);
   check_tallies(c);
   check_memory(c);

@@ -12,8 +12,7 @@ void check_metric(const AnyMetric& metric, const AnyLoss& loss) {
   MetricRequest request;
   std::visit([&](const auto& m) { m.request(request); }, metric);
   const LossTraits traits = traits_of(loss);
-  const bool classes = traits.has_classes(), binary = traits.decision != Decision::none;
-  const bool fits = (!request.accuracy || classes || binary) && (request.top_k == 0 || classes) &&
+  const bool fits = (!request.accuracy || traits.decides()) && (request.top_k == 0 || traits.has_classes()) &&
                     (!request.errors || traits.elementwise);
   if (!fits)
     throw Error(Errc::bad_argument, fmt::format("metric {} cannot be measured with loss {}", Metrics::name_of(metric),

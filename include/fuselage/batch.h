@@ -32,7 +32,7 @@ enum class BadLabels : std::uint8_t {
   ignore,  ///< as if masked: it counts in no divisor
 };
 
-/// What the pass measures beside the loss.
+/// What the pass measures beside the loss; what a loss does not have is refused.
 struct MetricRequest {
   bool accuracy = false;   ///< argmax against label (row losses), decision against target (binary losses)
   std::int32_t top_k = 0;  ///< row losses: rows whose label is among the k largest logits; 0 = not measured

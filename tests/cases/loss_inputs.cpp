@@ -134,7 +134,7 @@ LossBatch options_of(const LossPlan& plan, const Levels& levels) {
   batch.scale = levels[kScale] > 0 ? 1024 : 1;
   const Metrics asked = metrics_of(levels);
   const bool more = asked == Metrics::more || asked == Metrics::all;
-  batch.metrics.accuracy = (!plan.row || plan.classes) && (asked == Metrics::accuracy || asked == Metrics::all);
+  batch.metrics.accuracy = plan.traits.decides && (asked == Metrics::accuracy || asked == Metrics::all);
   batch.metrics.top_k = plan.classes && more ? 3 : 0;
   batch.metrics.errors = batch.metrics.targets = !plan.row && more;
   return batch;

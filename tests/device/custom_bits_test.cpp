@@ -99,7 +99,8 @@ std::vector<unsigned char> run(Backend& backend, const CustomLoss& loss, std::in
     b.upstream = ConstView(w.as<float>(), rows, cols);
   }
   if (o.ignore) b.bad_labels = BadLabels::ignore;
-  b.metrics.accuracy = b.metrics.errors = b.metrics.targets = true;
+  b.metrics.errors = b.metrics.targets = true;
+  b.metrics.accuracy = loss.traits().decides();
   b.scale = 64;
   backend.loss(loss, b, report.as<LossReport>());
   return download(backend, report, {&y, &gy, &gz, &values});

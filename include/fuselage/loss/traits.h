@@ -19,6 +19,8 @@ struct LossTraits {
 
   /// Whether rows are classified: class weights, ignored labels and ranks have a meaning.
   bool has_classes() const { return !elementwise && (target == RowTarget::classes || target == RowTarget::labels); }
+  /// Whether outputs are right or wrong.
+  bool decides() const { return elementwise ? decision != Decision::none : has_classes(); }
   /// Whether labels of an integer type may be given.
   bool takes_labels() const { return has_classes() || (!elementwise && target == RowTarget::single); }
 };
