@@ -104,14 +104,21 @@ void AtomicFile::flush() {
   buffer_.clear();
 }
 
-void AtomicFile::commit() {
-  require(fd_ >= 0, Errc::io, "commit of a file that was committed or has failed");
+void AtomicFile::sync() {
+  require(fd_ >= 0, Errc::io, "sync of a file that was committed or has failed");
   flush();
   while (calls_.fsync(fd_) != 0)
     if (errno != EINTR) fail("sync");
   const int closed = calls_.close(fd_);
   fd_ = -1;  // Linux releases the descriptor even when close reports an error
   if (closed != 0 && errno != EINTR) fail("close");
+  synced_ = true;
+}
+
+void AtomicFile::commit() {
+  require(fd_ >= 0 || synced_, Errc::io, "commit of a file that was committed or has failed");
+  if (!synced_) sync();
+  synced_ = false;
   if (calls_.rename(temporary_.c_str(), path_.c_str()) != 0) fail("rename the temporary file to");
   temporary_.clear();
 

@@ -37,6 +37,9 @@ class AtomicFile {
 
   void write(const void* bytes, std::size_t count);
   void write(std::string_view text) { write(text.data(), text.size()); }
+  /// The bytes are on their medium, nothing more is written, and all that can fail for lack of room or of rights has
+  /// been tried: what is left to commit() is the name.
+  void sync();
   /// Once, at the end; afterwards the object only waits for its destructor.
   void commit();
 
@@ -48,6 +51,7 @@ class AtomicFile {
   const FileCalls& calls_;
   std::filesystem::path path_, temporary_;
   int fd_ = -1;
+  bool synced_ = false;
   std::string buffer_;  // small writes gathered into large ones
 };
 

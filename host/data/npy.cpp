@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <deque>
 #include <limits>
 #include <string>
 #include <vector>
@@ -278,7 +279,9 @@ Array read_npy(const std::filesystem::path& path) {
   return header.fortran && array.rank() > 1 ? transposed(array) : array;
 }
 
-void write_npy(const std::filesystem::path& path, const Array& array) {
+namespace {
+
+void write_elements(data::AtomicFile& out, const Array& array) {
   const bool brain = array.dtype() == DType::bf16;
   const DType type = brain ? DType::f32 : array.dtype();
   const auto* const found = std::find_if(std::begin(kNpyTypes), std::end(kNpyTypes),
@@ -292,7 +295,6 @@ void write_npy(const std::filesystem::path& path, const Array& array) {
   header += '\n';
   const auto length = static_cast<std::uint16_t>(header.size());
 
-  data::AtomicFile out(path);
   out.write(kMagic);
   out.write(std::string_view("\1\0", 2));
   out.write(&length, sizeof length);
@@ -305,7 +307,22 @@ void write_npy(const std::filesystem::path& path, const Array& array) {
   } else if (!array.empty()) {
     out.write(array.data(), static_cast<std::size_t>(array.bytes()));
   }
-  out.commit();
+}
+
+}  // namespace
+
+void write_npy(std::span<const NpyFile> files) {
+  std::deque<data::AtomicFile> written;
+  for (const NpyFile& file : files) {
+    write_elements(written.emplace_back(file.path), *file.array);
+    written.back().sync();
+  }
+  for (data::AtomicFile& file : written) file.commit();
+}
+
+void write_npy(const std::filesystem::path& path, const Array& array) {
+  const NpyFile file{path, &array};
+  write_npy(std::span(&file, 1));
 }
 
 }  // namespace fuselage

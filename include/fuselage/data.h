@@ -36,6 +36,12 @@ void write_idx(const std::filesystem::path& path, const Array& array);
 Array read_npy(const std::filesystem::path& path);
 /// Writes version 1, little endian, row-major; bf16 is written as float32, which NumPy has.
 void write_npy(const std::filesystem::path& path, const Array& array);
+/// Several such files: where one of them cannot be written, none appears.
+struct NpyFile {
+  std::filesystem::path path;
+  const Array* array;  ///< borrowed
+};
+void write_npy(std::span<const NpyFile> files);
 
 // ---- CSV and TSV ----------------------------------------------------------------------------------------------------
 
