@@ -29,7 +29,9 @@ inline LossInputInfo target_info(const LossTraits& traits) {
 inline std::vector<LossInputInfo> loss_inputs(const LossTraits& traits) {
   const Inputs& in = traits.inputs;
   const bool rows = !traits.elementwise;
-  const std::string_view shape = !rows ? "[n] or [rows, ...]" : traits.has_classes() ? "[rows, classes]" : "[rows, n]";
+  const std::string_view shape = !rows                  ? "[n] or [rows, ...]"
+                                 : traits.has_classes() ? "[rows, ..., classes]"
+                                                        : "[rows, ..., n]";
   std::vector<LossInputInfo> list{
       {"pred", shape, "real", true, true, in.prediction == Inputs{}.prediction ? std::string_view() : in.prediction}};
   if (!in.second.empty())
@@ -39,6 +41,7 @@ inline std::vector<LossInputInfo> loss_inputs(const LossTraits& traits) {
   if (!rows || traits.target != RowTarget::none) list.push_back(target_info(traits));
   list.push_back({"weight", rows ? "[rows]" : "[rows] or as pred", "real >= 0", false});
   list.push_back({"mask", rows ? "[rows]" : "[rows] or as pred", "boolean or integer, 0 leaves out", false});
+  if (rows) list.push_back({"lengths", "[sequences]", "integer", false});
   if (traits.has_classes()) list.push_back({"class_weight", "[classes]", "real >= 0", false});
   list.push_back({"upstream", rows ? "scalar, or [rows] with reduction none" : "scalar, or as pred with reduction none",
                   "real", false});

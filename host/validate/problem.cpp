@@ -136,6 +136,7 @@ LossSolution solve(Backend& backend, const LossProblem& p) {
   }
   batch.weight = weight.view;
   batch.mask = mask.view;
+  batch.lengths = lengths.view;
   batch.class_weight = class_weight.view;
   batch.upstream = upstream.view;
   batch.gradient = prediction.gradient;
@@ -172,6 +173,11 @@ reference::LossInput reference_input(const LossProblem& p) {
     in.labels.assign(labels.as<std::int64_t>().begin(), labels.as<std::int64_t>().end());
   } else if (!p.is_row() || kind != reference::RowKind::none) {
     in.target = to_doubles(p.target);
+  }
+  in.ignore_index = ignored_label(p.loss);
+  if (p.lengths) {
+    const Array lengths = converted(*p.lengths, DType::i64);
+    in.lengths.assign(lengths.as<std::int64_t>().begin(), lengths.as<std::int64_t>().end());
   }
   in.weight = doubles_of(p.weight);
   for (const double m : doubles_of(p.mask)) in.mask.push_back(m != 0);

@@ -26,6 +26,7 @@ struct LossProblem {
   Array target;      ///< [rows, cols] or [rows] fp32 (fp64 for the reference), or [rows] labels; or empty
   std::optional<Array> second, third;  ///< as prediction, or [rows] fp32 (a constant of each row)
   std::optional<Array> weight, mask, class_weight, upstream;
+  std::optional<Array> lengths;  ///< [sequences] i32 or i64
   Reduction reduction = Reduction::mean;
   BadLabels bad_labels = BadLabels::ignore;
   float scale = 1;
