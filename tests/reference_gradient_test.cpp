@@ -78,7 +78,7 @@ const std::vector<Case> kCases = {
     {kSoftmax, {}},
     {kSoftmax, {{"label_smoothing", 0.1}}},
     {kSoftmax, {{"label_smoothing", 1}}},
-    {kSoftmax, {{"ignore_index", 2}, {"label_smoothing", 0.3}}},
+    {kSoftmax, {{"label_smoothing", 0.3}}},
     {kSoftmax, {{"z_loss", 0.3}}},
     {kSoftmax, {{"temperature", 0.5}}},
     {kSoftmax, {{"softcap", 2}, {"temperature", 0.5}, {"z_loss", 0.1}, {"label_smoothing", 0.3}}},

@@ -147,15 +147,18 @@ TEST(ReferenceLoss, CrossEntropyKeepsItsDigits) {
 }
 
 TEST(ReferenceLoss, CrossEntropySmoothing) {
-  const Options smooth = {{"label_smoothing", 0.2}, {"ignore_index", -100}};
+  const Options smooth = {{"label_smoothing", 0.2}};
   expect_near(value(kSoftmax, smooth, labelled(3, {1, 0, 0}, {0})), 0.684778047265384422, 1e-14);
   // An ignored row adds no smoothing term.
-  const LossOutput both = loss(kSoftmax, smooth, labelled(3, {1, 0, 0, 5, 6, 7}, {0, -100}));
+  LossInput second_ignored = labelled(3, {1, 0, 0, 5, 6, 7}, {0, -100});
+  second_ignored.ignore_index = -100;
+  const LossOutput both = loss(kSoftmax, smooth, second_ignored);
   expect_near(both.value, 0.684778047265384422, 1e-14);
   EXPECT_EQ(both.count, 1);
   LossInput weighted = labelled(3, {1, 0, 0, 0, 2, 0, 9, 9, 9}, {0, 1, -100});
   weighted.class_weight = {1, 2, 3};
-  const LossOutput out = loss(kSoftmax, {{"label_smoothing", 0.1}, {"ignore_index", -100}}, weighted);
+  weighted.ignore_index = -100;
+  const LossOutput out = loss(kSoftmax, {{"label_smoothing", 0.1}}, weighted);
   expect_near(out.value, 0.506337350367452847, 1e-14);
   EXPECT_EQ(out.weight_sum, 3);
   EXPECT_EQ(out.bad_labels, 0);
@@ -213,7 +216,8 @@ TEST(ReferenceLoss, NothingThatCountsGivesZero) {
   for (const char* reduction : {"none", "sum", "mean", "mean_over_batch"}) {
     LossInput in = labelled(2, {1, 2, kNaN, 4, 5, 6, 7, 8}, {7, 7, 7, 7});
     in.reduction = reduction;
-    const LossOutput out = loss(kSoftmax, {{"ignore_index", 7}}, in);
+    in.ignore_index = 7;
+    const LossOutput out = loss(kSoftmax, {}, in);
     EXPECT_EQ(out.value, 0);
     EXPECT_EQ(out.count, 0);
     EXPECT_EQ(out.bad_labels, 0);
@@ -230,8 +234,9 @@ TEST(ReferenceLoss, NothingThatCountsGivesZero) {
 
 TEST(ReferenceLoss, BadLabelsAreCountedAndLeftOut) {
   const std::int64_t lowest = std::numeric_limits<std::int64_t>::min();
-  const LossInput in = labelled(3, {1, 0, 0, 9, 9, 9, 9, 9, 9, 9, 9, 9}, {0, 3, lowest, -1});
-  const LossOutput out = loss(kSoftmax, {{"ignore_index", -1}}, in);
+  LossInput in = labelled(3, {1, 0, 0, 9, 9, 9, 9, 9, 9, 9, 9, 9}, {0, 3, lowest, -1});
+  in.ignore_index = -1;
+  const LossOutput out = loss(kSoftmax, {}, in);
   EXPECT_EQ(out.bad_labels, 2);
   EXPECT_EQ(out.first_bad_row, 1);
   EXPECT_EQ(out.count, 1);
@@ -333,7 +338,6 @@ TEST(ReferenceLoss, RefusesWhatItDoesNotKnow) {
   EXPECT_THROW(loss("smooth_l1", {{"beta", -1}}, in), std::invalid_argument);
   EXPECT_THROW(loss("bce", {{"clip", 0.5}}, in), std::invalid_argument);
   EXPECT_THROW(loss(kSoftmax, {{"label_smoothing", 1.5}}, in), std::invalid_argument);
-  EXPECT_THROW(loss(kSoftmax, {{"ignore_index", 0.5}}, in), std::invalid_argument);
   EXPECT_THROW(loss(kSoftmax, {}, in, 0), std::invalid_argument);
   const auto refused = [](const char* name, LossInput changed) {
     EXPECT_THROW(loss(name, {}, changed), std::invalid_argument);

@@ -16,18 +16,6 @@ void* room(Backend& backend, Buffer& buffer, std::size_t bytes) {
   return buffer.data();
 }
 
-/// The label that a loss leaves out, where it has such a field.
-std::optional<std::int64_t> ignored(const AnyLoss& any) {
-  return std::visit(
-      [](const auto& loss) -> std::optional<std::int64_t> {
-        if constexpr (requires { loss.ignore_index; })
-          return loss.ignore_index;
-        else
-          return {};
-      },
-      any);
-}
-
 bool has_gradient(const LossBatch& b) { return b.gradient || b.second_gradient || b.third_gradient; }
 
 /// The pass for the gradient; its upstream comes from the penalty.

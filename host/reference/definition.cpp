@@ -33,15 +33,6 @@ Definition make_pointwise(OptionReader& reader) {
   return loss;
 }
 
-void read_ignore_index(Definition& loss, OptionReader& reader) {
-  loss.has_ignore_index = reader.has("ignore_index");
-  const double ignore = reader.get("ignore_index", 0);
-  // Up to 2^53 a double holds every integer.
-  if (std::trunc(ignore) != ignore || std::abs(ignore) > 9007199254740992.0)
-    reader.fail("ignore_index", "is not an integer that a double can hold");
-  loss.ignore_index = static_cast<std::int64_t>(ignore);
-}
-
 template <class Formula>
 Definition make_rows(OptionReader& reader) {
   Definition loss;
@@ -49,7 +40,6 @@ Definition make_rows(OptionReader& reader) {
   loss.traits = loss.row->traits();
   loss.gradients = loss.traits.inputs;
   loss.inputs = loss.traits.row_constant ? 2 : loss.traits.inputs;
-  if (loss.traits.ignores) read_ignore_index(loss, reader);
   return loss;
 }
 
@@ -189,6 +179,7 @@ void check(const Definition& loss, const LossInput& in) {
   expect_rows("weight", in.weight.size());
   expect_rows("mask", in.mask.size());
   check_lengths(in, loss.is_row());
+  expect(!in.ignore_index || (loss.is_row() && loss.traits.ignores), "this loss takes no ignore_index");
   const bool none = in.reduction == "none";
   expect(none || in.reduction == "sum" || in.reduction == "mean" || in.reduction == "mean_over_batch" ||
              in.reduction == "mean_over_outputs" || in.reduction == "mean_over_counted",

@@ -20,8 +20,6 @@ struct Definition {
   int inputs = 1;     ///< predictions that it takes
   int gradients = 1;  ///< of how many of these it has derivatives: the first ones
   bool root = false;  ///< the value is the root of the reduced sum
-  bool has_ignore_index = false;
-  std::int64_t ignore_index = 0;
 
   bool is_row() const { return row != nullptr; }
   bool takes(double t) const { return element ? element->takes(t) : row->takes(t); }

@@ -98,7 +98,7 @@ class Evaluation {
     if (!within_length(i) || look_up(in_.mask, i) == 0) return false;
     if (hard()) {
       const std::int64_t label = in_.labels[i];
-      if (loss_.has_ignore_index && label == loss_.ignore_index) return false;
+      if (label == in_.ignore_index) return false;
       if (label < 0 || label >= in_.cols) return note_bad_label(i, static_cast<double>(label)), false;
     } else {
       const bool single = loss_.is_row() && loss_.traits.target == RowKind::single;

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,9 +26,10 @@ struct LossInput {
   std::vector<double> second, third;  ///< of losses that take them: [rows, cols], or [rows] (a constant of each row)
   std::vector<double> target;        ///< [rows, cols]; [rows] (a number for each row); empty with labels or without any
   std::vector<std::int64_t> labels;  ///< [rows], or empty
-  std::vector<double> weight;        ///< empty, [rows], or [rows, cols] (pointwise losses)
-  std::vector<unsigned char> mask;   ///< likewise; 1 counts, 0 is left out altogether
-  std::vector<double> class_weight;  ///< empty or [cols], losses of classes
+  std::optional<std::int64_t> ignore_index;  ///< losses of classes: rows of this label are left out
+  std::vector<double> weight;                ///< empty, [rows], or [rows, cols] (pointwise losses)
+  std::vector<unsigned char> mask;           ///< likewise; 1 counts, 0 is left out altogether
+  std::vector<double> class_weight;          ///< empty or [cols], losses of classes
   std::vector<std::int64_t> lengths;  ///< empty, or of sequences of as many rows each: how many rows of each count
   std::string reduction = "mean";     ///< none sum mean mean_over_batch mean_over_outputs mean_over_counted
   double divisor = 0;                 ///< of the means, where it is not 0
@@ -122,7 +124,7 @@ struct LossOutput {
 ///   hinge_embedding   margin=1: y where t = 1, max(0, margin - y) where t = -1
 ///   ppo_clip          clip=0.2; y, z log-probabilities: -min(r t, clamp(r, 1-clip, 1+clip) t), r = e^(y - z); z is a
 ///                     constant
-/// Row, of classes; all take ignore_index=none (labels). k_c = w_c ((1-s) t_c + s/C) with class weights w, the label or
+/// Row, of classes. k_c = w_c ((1-s) t_c + s/C) with class weights w, the label or
 /// coefficients t, and s = label_smoothing=0 in [0, 1] where that is named. A row of labels weighs w_y, one of
 /// coefficients 1. Those on logits (p = softmax(x)): a class with k_c = 0 and x_c = -inf adds 0, one with k_c > 0 and
 /// x_c = -inf gives +inf; a row that has NaN or +inf, or only -inf, gives NaN.

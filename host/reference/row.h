@@ -72,7 +72,7 @@ class RowLoss {
 /// A Formula is a struct with
 ///   static constexpr std::string_view name
 ///   static constexpr RowTraits traits, or RowTraits own_traits() const where they depend on its options
-///   a constructor from OptionReader&, when it has options (but ignore_index, which the table reads)
+///   a constructor from OptionReader&, when it has options
 ///   T operator()(const Row<T>& row) const, a template on the scalar: the value alone
 ///   bool takes(double t), when not every number may be a target
 template <class Formula>

@@ -75,8 +75,9 @@ void StepCheck::after_loss(const HostBatch& batch, const float* prediction, cons
 
   const reference::Options options =
       std::visit([](const auto& l) { return validate::reference_options(l); }, spec_.loss);
-  const reference::LossInput input =
+  reference::LossInput input =
       loss_input(batch, download_floats(backend, prediction, batch.rows * cols), cols, spec_.reduction);
+  input.ignore_index = ignored_label(spec_.loss);
   const reference::LossOutput want = reference::loss(Losses::name_of(spec_.loss), options, input);
   if (report_.count != want.count || report_.bad_labels != want.bad_labels)
     throw Error(Errc::mismatch, fmt::format("validation of step {}: the loss counts {} outputs and {} bad labels, the "

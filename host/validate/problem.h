@@ -100,7 +100,9 @@ reference::Options reference_options(const T& value, std::string_view without = 
     using V = typename std::remove_cvref_t<decltype(field)>::value_type;
     if (field.name == without) return;
     const V& v = value.*field.member;
-    if constexpr (detail::is_optional<V>) {
+    if constexpr (std::is_same_v<V, std::optional<std::int64_t>>) {
+      return;  // a label, which is among the inputs: a double does not hold all of them
+    } else if constexpr (detail::is_optional<V>) {
       if (v) options[std::string(field.name)] = static_cast<double>(*v);
     } else if constexpr (is_numbers<V>) {
       for (std::int64_t i = 0; i < v.size(); ++i)

@@ -2,6 +2,8 @@
 // tests, the benchmarks and the documentation iterate over it.
 #pragma once
 
+#include <optional>
+
 #include "fuselage/core/catalogue.h"
 #include "fuselage/loss/asymmetric.h"
 #include "fuselage/loss/bce.h"
@@ -70,6 +72,18 @@ using AnyLoss = Losses::Any;
 
 inline LossTraits traits_of(const AnyLoss& loss) {
   return std::visit([](const auto& l) { return traits_of(l); }, loss);
+}
+
+/// The label whose rows the loss leaves out, where it has such a field.
+inline std::optional<std::int64_t> ignored_label(const AnyLoss& loss) {
+  return std::visit(
+      [](const auto& l) -> std::optional<std::int64_t> {
+        if constexpr (requires { l.ignore_index; })
+          return l.ignore_index;
+        else
+          return {};
+      },
+      loss);
 }
 
 }  // namespace fuselage

@@ -253,6 +253,7 @@ OracleAnswer reference_answer(const AnyLoss& loss, const OracleCase& c) {
   in.third = c.inputs[2];
   in.target = c.target.empty() ? c.single : c.target;
   in.labels.assign(c.labels.begin(), c.labels.end());
+  in.ignore_index = ignored_label(loss);
   in.weight = c.weight;
   in.class_weight = c.class_weight;
   in.reduction = std::string(name_of(c.reduction));
