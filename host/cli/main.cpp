@@ -79,6 +79,7 @@ void sleep_while_waiting(char** argv) {
 int run(int argc, char** argv) {
   CLI::App app{"fuselage: fused losses, gradients and optimizer steps on CPU and CUDA", "fuselage"};
   app.require_subcommand(1);
+  app.set_version_flag("--version", "fuselage " FUSELAGE_VERSION);
   app.footer(kFooter);
   int exit_code = cli::kDone;
   add_verbs(app, exit_code);
