@@ -7,7 +7,9 @@ include(CMakePackageConfigHelpers)
 set(config_dir "${CMAKE_INSTALL_LIBDIR}/cmake/fuselage")
 
 install(DIRECTORY include/fuselage DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" FILES_MATCHING PATTERN "*.h")
-if(FUSELAGE_WITH_CUDA)
+if(NOT FUSELAGE_WITH_CUDA)
+  install(FILES cmake/without_cuda/own_launch.h DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/fuselage/cuda")
+else()
   # For losses of one's own that nvcc compiles; no API.
   install(DIRECTORY kernels DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/fuselage/cuda"
           FILES_MATCHING PATTERN "*.cuh" PATTERN "kernels.h")

@@ -28,6 +28,16 @@ fi
 "$work/build/custom_loss"
 test ! -x "$work/prefix/bin/fuselage" || "$work/prefix/bin/fuselage" --help > "$work/help.txt"
 
+# Without the CUDA backend nvcc is told so; the C++ compiler stands in for it, which sees the same headers.
+if ! test -d "$work/prefix/include/fuselage/cuda/kernels"; then
+  if "$cxx" -std=c++20 -fsyntax-only -D__CUDACC__ -D__host__= -D__device__= -D__forceinline__= -I "$work/prefix/include" \
+      "$source/../../examples/custom_loss/main.cpp" 2> "$work/without_cuda.log"; then
+    echo "a custom loss for nvcc compiles against a package without kernels" >&2
+    exit 1
+  fi
+  grep -q 'error: .*installed without its CUDA backend' "$work/without_cuda.log" || { cat "$work/without_cuda.log" >&2; exit 1; }
+fi
+
 # With nvcc: the installed kernels' headers are all that a loss of one's own needs, and the package brings the flags.
 test -n "$nvcc" || exit 0
 CUDACXX="$nvcc" cmake -S "$source/cuda" -B "$work/cuda" -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER="$cxx" \
