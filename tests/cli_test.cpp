@@ -139,7 +139,7 @@ TEST_F(Cli, DoctorAndBenchSayWhatTheyAreAskedFor) {
   const Json bench = run("bench --quick --json --device cpu").json();
   ASSERT_EQ(bench.size(), 1u);
   EXPECT_GT(bench[0]["copy_gb_per_s"].get<double>(), 0);
-  EXPECT_GE(bench[0]["rows"].size(), 3 * (Losses::size + Optimizers::size));
+  EXPECT_GE(bench[0]["rows"].size(), 3 * (Losses::size + PairLosses::size + Optimizers::size) + 3 * 4 + 2);
   for (const Json& row : bench[0]["rows"]) EXPECT_GT(row["gb_per_s"].get<double>(), 0) << row;
   EXPECT_TRUE(bench[0]["left_out"].empty());
   const Json limited = run("bench --elements 64 --time-limit 1e-9 --json --device cpu").json();
@@ -153,13 +153,13 @@ TEST_F(Cli, ValidateReportsWhatItSaw) {
   EXPECT_EQ(result.status, 0) << result.out;
   const Json json = result.json();
   EXPECT_EQ(json["passed"], true);
-  EXPECT_EQ(json["rows"].size(), 3 * (Losses::size + Optimizers::size));
+  EXPECT_EQ(json["rows"].size(), 3 * (Losses::size + PairLosses::size + Optimizers::size) + 3 * 4 + 2);
   EXPECT_GE(json["derivatives"].size(), Losses::size);
   const Json few = run("validate --quick --device cpu --name huber --name adamw --json").json();
   EXPECT_EQ(few["rows"].size(), 6U);
   for (const Json& row : few["rows"]) EXPECT_TRUE(row["name"] == "huber" || row["name"] == "adamw") << row;
   refuse("validate --device cuda:77", 4, {});
-  refuse("validate --quick --device cpu --name hubert", 2, {"unknown loss or optimizer 'hubert'", "huber"});
+  refuse("validate --quick --device cpu --name hubert", 2, {"unknown loss, penalty or optimizer 'hubert'", "huber"});
 }
 
 TEST_F(Cli, ARunThatIsRefusedLeavesTheOldOneAlone) {

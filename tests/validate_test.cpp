@@ -24,7 +24,7 @@ constexpr double kInf = std::numeric_limits<double>::infinity(), kNaN = std::num
 TEST(Validate, QuickSweepPasses) {
   const ValidationReport report = run_validation({.device = "cpu", .quick = true});
   EXPECT_EQ(report.backends.size(), 2 * cpu_targets().size());
-  EXPECT_EQ(report.rows.size(), 3 * (Losses::size + Optimizers::size));
+  EXPECT_EQ(report.rows.size(), 3 * (Losses::size + PairLosses::size + Optimizers::size) + 3 * 4 + 2) << "penalties";
   std::ptrdiff_t compared = 0;
   for (const ValidationRow& row : report.rows) {
     EXPECT_TRUE(row.passed()) << row.name << " " << name_of(row.dtype) << "\n  value " << row.value_ulp << " "

@@ -53,6 +53,7 @@ Json to_json(const ValidationRow& row) {
           {"no_worse_than_torch", row.is_no_worse_than_torch()},
           {"budget_reason", row.budget.reason},
           {"mismatch", row.mismatch},
+          {"same_bits", row.same_bits},
           {"agrees", row.agrees()},
           {"disagreement", row.disagreement},
           {"passed", row.passed()}};
@@ -131,7 +132,9 @@ void print_text(const ValidationReport& report) {
   text.back() = '\n';
   text += fmt::format(
       "Errors against the reference in ulp, worst (budget); value: of losses and of optimizer state, gradient: of\n"
-      "gradients and of parameters; rounded: gradients of losses that are correctly rounded to their type.\n\n"
+      "gradients and of parameters; rounded: gradients of losses that are correctly rounded to their type; each: with "
+      "matrix products, which may add in\n"
+      "another order on each backend.\n\n"
       "{:<10} {:<25} {:<5} {:>6} {:>14} {:>14} {:>9} {:>10}\n",
       "", "", "dtype", "cases", "value", "gradient", "rounded", "backends");
   for (const ValidationRow& row : report.rows) {
@@ -139,7 +142,10 @@ void print_text(const ValidationReport& report) {
     const std::string rounded = row.family == "loss" ? fmt::format("{:.2f} %", 100 * row.rounded_share) : "";
     text += fmt::format("{:<10} {:<25} {:<5} {:>6} {:>14} {:>14} {:>9} {:>10}{}\n", row.family, row.name,
                         name_of(row.dtype), row.cases, error(row.value_ulp, row.budget.value),
-                        error(row.gradient_ulp, row.budget.gradient), rounded, row.agrees() ? "same bits" : "DIFFER",
+                        error(row.gradient_ulp, row.budget.gradient), rounded,
+                        !row.agrees()   ? "DIFFER"
+                        : row.same_bits ? "same bits"
+                                        : "each",
                         row.passed() ? "" : "  MISSED");
     if (row.value_ulp > row.budget.value) text += "    value: " + row.worst_value + '\n';
     if (row.gradient_ulp > row.budget.gradient) text += "    gradient: " + row.worst_gradient + '\n';
@@ -184,10 +190,11 @@ int run(const Options& options) {
 
 void add_validate(CLI::App& parent, int& exit_code) {
   const auto o = std::make_shared<Options>();
-  CLI::App* verb = parent.add_subcommand("validate", "Check every loss and optimizer against the reference");
+  CLI::App* verb = parent.add_subcommand("validate", "Check every loss, penalty and optimizer against the reference");
   verb->add_option("--device", o->sweep.device, known_devices() + "; auto: all that are usable")->capture_default_str();
   verb->add_option("--seed", o->sweep.seed, "Of the inputs")->capture_default_str();
-  verb->add_option("--name", o->sweep.names, "A loss or an optimizer to look at; may be repeated; all unless given");
+  verb->add_option("--name", o->sweep.names,
+                   "A loss, penalty or optimizer to look at; may be repeated; all unless given");
   verb->add_flag("--quick", o->sweep.quick, "Fewer shapes");
   verb->add_flag("--finite-difference", o->derivatives, "Also check derivatives against differences, in double");
   verb->add_flag("--json", o->json, "Print JSON");

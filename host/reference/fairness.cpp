@@ -166,9 +166,27 @@ GroupOutput penalty(std::string_view name, const Options& options, const GroupIn
   };
   std::vector<D> y(in.prediction.begin(), in.prediction.end());
   out.value = evaluate(y).value;
+  const bool squares = !of_values && in.form == "squared",
+             labels = name == "equal_opportunity" || name == "equalized_odds";
+  double most = 0;
+  for (std::int64_t r = 0; r < in.rows; ++r)
+    if (takes_part(in, r)) most = std::max(most, std::abs(score_of(in, y, r).value));
+  out.term = of_values ? std::abs(out.value) : strength * (squares ? most * most : most);
   for (std::size_t i = 0; i < y.size(); ++i) {
+    const std::int64_t r = static_cast<std::int64_t>(i) / in.cols;
     y[i] = D(in.prediction[i], 0);
     out.gradient.push_back(evaluate(y).slope[0] * in.upstream);
+    double term = std::abs(out.gradient.back());
+    if (squares && takes_part(in, r)) {
+      double weight = 0;
+      for (std::int64_t other = 0; other < in.rows; ++other)
+        if (takes_part(in, other) && (!labels || is_positive(in, other) == is_positive(in, r)))
+          weight += weight_of(in, other);
+      const double slope = score_of(in, y, r).slope[0];
+      term = std::max(term, std::abs(2 * strength * most * weight_of(in, r) / weight * slope * in.upstream));
+    }
+    if (name == "equal_opportunity" && out.gradient.back() == 0) term = 0;
+    out.gradient_terms.push_back(term);
     y[i] = D(in.prediction[i]);
   }
   return out;

@@ -28,9 +28,10 @@ struct GroupInput {
 };
 
 struct GroupOutput {
-  double value = 0;
-  std::vector<double> gradient;  ///< [rows, cols]; for values of rows: the coefficients
-  std::vector<double> q;         ///< group_dro: the weights after the step
+  double value = 0, term = 0;          ///< and the largest term behind it
+  std::vector<double> gradient;        ///< [rows, cols]; for values of rows: the coefficients
+  std::vector<double> gradient_terms;  ///< the largest term behind each: in place of m_g - m the greatest score
+  std::vector<double> q;               ///< group_dro: the weights after the step
 };
 
 /// demographic_parity, equal_opportunity, equalized_odds, mean_difference: strength=1. bounded_group_loss: strength=1,

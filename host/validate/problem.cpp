@@ -7,22 +7,12 @@
 #include <memory>
 
 #include "fuselage/loss/concepts.h"
+#include "host/validate/device_arrays.h"
 
 namespace fuselage::validate {
 namespace {
 
 constexpr unsigned char kGapByte = 0xa5;
-
-/// Device memory with a copy of host bytes. Never empty: a view without data means "not given".
-Buffer upload(Backend& backend, const void* data, std::int64_t bytes) {
-  Buffer buffer(backend, static_cast<std::size_t>(std::max<std::int64_t>(bytes, 1)));
-  if (bytes > 0) backend.copy(buffer.data(), data, static_cast<std::size_t>(bytes));
-  return buffer;
-}
-
-void download(Backend& backend, void* to, const void* from, std::int64_t bytes) {
-  if (bytes > 0) backend.copy(to, from, static_cast<std::size_t>(bytes));
-}
 
 /// A matrix with a gap after each row, and back.
 std::vector<unsigned char> spread(const Array& a, std::int64_t gap) {
@@ -46,20 +36,8 @@ bool gather(const std::vector<unsigned char>& bytes, std::int64_t gap, Array& to
   return kept;
 }
 
-/// An optional input of `rows` x `cols` in device memory.
-struct Optional {
-  Buffer memory;
-  ConstView view;
-};
-Optional optional_input(Backend& backend, const std::optional<Array>& a, std::int64_t rows, std::int64_t cols) {
-  if (!a) return {};
-  Optional input{upload(backend, a->data(), a->bytes()), {}};
-  input.view = ConstView(input.memory.data(), a->dtype(), rows, cols, cols);
-  return input;
-}
-
 /// [rows, 1] or [rows, cols], by its number of elements; one column is both.
-Optional output_input(Backend& backend, const std::optional<Array>& a, const LossProblem& p) {
+OptionalInput output_input(Backend& backend, const std::optional<Array>& a, const LossProblem& p) {
   const bool for_rows = !a || p.is_row() || a->size() == p.rows();
   return optional_input(backend, a, p.rows(), for_rows ? 1 : p.cols());
 }
@@ -114,11 +92,12 @@ LossSolution solve(Backend& backend, const LossProblem& p) {
       second(backend, p.second ? &*p.second : nullptr, p, gradients > 1),
       third(backend, p.third ? &*p.third : nullptr, p, gradients > 2);
   const Buffer target = upload(backend, p.target.data(), p.target.bytes());
-  const Optional weight = output_input(backend, p.weight, p), mask = output_input(backend, p.mask, p);
-  const Optional class_weight = optional_input(backend, p.class_weight, 1, cols);
+  const OptionalInput weight = output_input(backend, p.weight, p), mask = output_input(backend, p.mask, p);
+  const OptionalInput class_weight = optional_input(backend, p.class_weight, 1, cols);
+  const OptionalInput lengths = optional_input(backend, p.lengths, p.lengths ? p.lengths->size() : 0, 1);
   const bool one_upstream = p.upstream && p.reduction != Reduction::none;
-  const Optional upstream = one_upstream ? optional_input(backend, p.upstream, 1, 1)
-                                         : optional_input(backend, p.upstream, rows, p.is_row() ? 1 : cols);
+  const OptionalInput upstream = one_upstream ? optional_input(backend, p.upstream, 1, 1)
+                                              : optional_input(backend, p.upstream, rows, p.is_row() ? 1 : cols);
   LossSolution result;
   result.values = Array(DType::f32, {p.outputs()});
   const Buffer values(backend, static_cast<std::size_t>(std::max<std::int64_t>(result.values.bytes(), 1)));

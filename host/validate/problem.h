@@ -89,6 +89,7 @@ struct Solver {
   std::string name;
   std::function<LossSolution(const LossProblem&)> loss;
   std::function<std::vector<StepSolution>(const StepProblem&)> steps;
+  std::shared_ptr<Backend> backend;  ///< of pairs and groups of rows
 };
 
 /// The fields of an entry as the reference takes them, those of a list as "at.0", "at.1" ... `without` is left out (the

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "host/validate/batch_problem.h"
 #include "host/validate/compare.h"
 #include "host/validate/inputs.h"
 #include "host/validate/peer_errors.h"
@@ -65,7 +66,7 @@ void check_memory_variants(const LossProblem& problem, const LossSolution& expec
 
 Solver solver_of(std::string name, std::shared_ptr<Backend> backend) {
   return {std::move(name), [backend](const LossProblem& p) { return solve(*backend, p); },
-          [backend](const StepProblem& p) { return solve(*backend, p); }};
+          [backend](const StepProblem& p) { return solve(*backend, p); }, backend};
 }
 
 std::vector<Solver> solvers_for(std::string_view device) {
@@ -172,28 +173,72 @@ ValidationRow check_optimizer(const AnyOptimizer& entry, DType type, const std::
   return row;
 }
 
+namespace {
+
+/// Pairs and groups of rows: each problem by everybody. What has products is not held to the same bits, but each
+/// solution is judged.
+template <class Problem, class Entry>
+ValidationRow check_batches(ValidationRow row, const Entry& entry, bool same_bits, const std::vector<Solver>& solvers,
+                            bool quick, std::uint64_t seed) {
+  Findings findings;
+  const auto solve_by = [](const Solver& s, const Problem& p) { return solve(*s.backend, p); };
+  for_each_problem(entry, row.dtype, quick, seed, [&](const Problem& problem) {
+    const auto judge = [&](const BatchSolution& got) { compare(problem, got, findings); };
+    if (same_bits) {
+      solve_by_all(problem, solvers, solve_by, judge, row);
+    } else {
+      for (const Solver& solver : solvers) judge(solve_by(solver, problem));
+      ++row.cases;
+    }
+  });
+  add_findings(row, findings);
+  row.same_bits = same_bits;
+  return row;
+}
+
+}  // namespace
+
+ValidationRow check_pairs(const PairLosses::Any& entry, DType type, const std::vector<Solver>& solvers, bool quick,
+                          std::uint64_t seed) {
+  ValidationRow row{"pairs", std::string(PairLosses::name_of(entry)), type};
+  row.budget = pair_budget(row.name, type);
+  return check_batches<PairProblem>(std::move(row), entry, !has_products(entry), solvers, quick, seed);
+}
+
+ValidationRow check_penalty(const AnyPenalty& entry, DType type, const std::vector<Solver>& solvers, bool quick,
+                            std::uint64_t seed) {
+  ValidationRow row{"penalty", std::string(Penalties::name_of(entry)), type};
+  row.budget = penalty_budget(row.name, type);
+  return check_batches<PenaltyProblem>(std::move(row), entry, true, solvers, quick, seed);
+}
+
 }  // namespace validate
 
 namespace {
 
 constexpr double kCommonUlp = 4, kNarrowUlp = 1;
 
-}  // namespace
-
 // The common budget of fp32: a result is a handful of operations that each round to half an ulp, and sums of at most 24
 // roundings that mostly cancel. bf16 and fp16: the rounding to storage, and an fp32 error that may tip it over.
-ErrorBudget loss_budget(std::string_view loss, DType type) {
+template <class List>
+ErrorBudget budget_in(std::string_view name, DType type) {
   ErrorBudget found{kCommonUlp, kCommonUlp, {}};
-  Losses::for_each([&]<class L>() {
+  List::for_each([&]<class L>() {
     constexpr Budget budget = loss::budget_of<L>();
-    if (L::name == loss) found = {budget.value, budget.gradient, budget.reason};
+    if (L::name == name) found = {budget.value, budget.gradient, budget.reason};
   });
   if (type != DType::f32) found.gradient = kNarrowUlp;
   return found;
 }
+
+}  // namespace
+
+ErrorBudget loss_budget(std::string_view loss, DType type) { return budget_in<Losses>(loss, type); }
 ErrorBudget optimizer_budget(std::string_view, DType type) {
   return {kCommonUlp, type == DType::f32 ? kCommonUlp : kNarrowUlp, {}};
 }
+ErrorBudget pair_budget(std::string_view loss, DType type) { return budget_in<PairLosses>(loss, type); }
+ErrorBudget penalty_budget(std::string_view penalty, DType type) { return budget_in<Penalties>(penalty, type); }
 
 bool ValidationReport::passed() const {
   return std::all_of(rows.begin(), rows.end(), [](const ValidationRow& row) { return row.passed(); });
@@ -204,10 +249,12 @@ namespace {
 void expect_known(const std::vector<std::string>& names) {
   std::vector<std::string> known;
   Losses::for_each([&]<class L>() { known.emplace_back(L::name); });
+  PairLosses::for_each([&]<class L>() { known.emplace_back(L::name); });
+  Penalties::for_each([&]<class P>() { known.emplace_back(P::name); });
   Optimizers::for_each([&]<class R>() { known.emplace_back(R::name); });
   for (const std::string& name : names)
     if (std::ranges::count(known, name) == 0)
-      throw Error(Errc::unknown_name, "unknown loss or optimizer '" + name + "'" + suggest(name, known));
+      throw Error(Errc::unknown_name, "unknown loss, penalty or optimizer '" + name + "'" + suggest(name, known));
 }
 
 }  // namespace
@@ -225,6 +272,15 @@ ValidationReport run_validation(const ValidateOptions& options) {
     Losses::for_each([&]<class L>() {
       if (!is_chosen(L::name)) return;
       report.rows.push_back(validate::check_loss(L{}, type, solvers, options.quick, options.seed));
+    });
+    PairLosses::for_each([&]<class L>() {
+      if (!is_chosen(L::name)) return;
+      report.rows.push_back(validate::check_pairs(L{}, type, solvers, options.quick, options.seed));
+    });
+    Penalties::for_each([&]<class P>() {
+      if (!is_chosen(P::name)) return;
+      ValidationRow row = validate::check_penalty(P{}, type, solvers, options.quick, options.seed);
+      if (row.cases > 0) report.rows.push_back(std::move(row));
     });
     Optimizers::for_each([&]<class R>() {
       if (!is_chosen(R::name)) return;

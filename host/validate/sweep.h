@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "fuselage/pair_losses.h"
 #include "fuselage/validate.h"
 #include "host/validate/problem.h"
 
@@ -20,5 +21,10 @@ ValidationRow check_loss(const AnyLoss& entry, DType type, const std::vector<Sol
                          std::uint64_t seed);
 ValidationRow check_optimizer(const AnyOptimizer& entry, DType type, const std::vector<Solver>& solvers, bool quick,
                               std::uint64_t seed);
+ValidationRow check_pairs(const PairLosses::Any& entry, DType type, const std::vector<Solver>& solvers, bool quick,
+                          std::uint64_t seed);
+/// Without cases where the penalty is on the values of rows, which are fp32, and the type is another.
+ValidationRow check_penalty(const AnyPenalty& entry, DType type, const std::vector<Solver>& solvers, bool quick,
+                            std::uint64_t seed);
 
 }  // namespace fuselage::validate

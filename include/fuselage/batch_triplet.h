@@ -8,6 +8,7 @@
 #include "fuselage/batch.h"
 #include "fuselage/core/field.h"
 #include "fuselage/core/scalar.h"
+#include "fuselage/loss/concepts.h"
 
 namespace fuselage {
 
@@ -39,6 +40,7 @@ struct BatchTriplet {
   static constexpr std::string_view name = "batch_triplet";
   static constexpr std::string_view formula = "max(0, D(anchor, positive) - D(anchor, negative) + margin)";
   static constexpr std::string_view summary = "triplets of a batch, mined by labels: the hardest of each row, or all";
+  static constexpr Budget budget{4, 16, "gradients are added in fp32 in runs of 32 rows"};
   triplets::Mining mining = triplets::Mining::hard;
   triplets::Average average = triplets::Average::all;
   double margin = 1;

@@ -26,6 +26,7 @@ struct InfoNce {
   static constexpr std::string_view name = "info_nce";
   static constexpr std::string_view formula = "-log(exp(a_i.b_i/T) / sum_j exp(a_i.b_j/T))";
   static constexpr std::string_view summary = "each row finds its partner among all rows of the other set, or of both";
+  static constexpr Budget budget{4, 16, "similarities and gradients are sums of products in fp32, in their order"};
   double temperature = 0.07;
   bool symmetric = true;
   bool normalise = true;

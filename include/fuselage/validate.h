@@ -27,7 +27,7 @@ struct ValidateOptions {
   std::string device = "auto";
   bool quick = false;                ///< fewer shapes
   std::uint64_t seed = 0;            ///< of the inputs
-  std::vector<std::string> names{};  ///< of the losses and optimizers to look at; empty: all
+  std::vector<std::string> names{};  ///< of the losses, penalties and optimizers to look at; empty: all
 };
 
 /// The largest errors allowed, in ulp.
@@ -40,6 +40,10 @@ struct ErrorBudget {
 ErrorBudget loss_budget(std::string_view loss, DType type);
 /// The same for an optimizer: `value` is the state's, `gradient` the parameter's.
 ErrorBudget optimizer_budget(std::string_view optimizer, DType type);
+
+/// The same for a loss over pairs of rows, and for a penalty on groups: `value` is the value's, `gradient` theirs.
+ErrorBudget pair_budget(std::string_view loss, DType type);
+ErrorBudget penalty_budget(std::string_view penalty, DType type);
 
 /// What inputs are like.
 enum class Regime : std::uint8_t {
@@ -80,7 +84,7 @@ struct RegimeErrors {
 
 /// What was found for one entry of a list with one storage type.
 struct ValidationRow {
-  std::string family;  ///< "loss" or "optimizer"
+  std::string family;  ///< "loss", "pairs" (over all pairs of rows), "penalty" or "optimizer"
   std::string name;    ///< of the entry
   DType dtype = DType::f32;
   std::int64_t cases = 0;                       ///< problems that every backend solved
@@ -94,6 +98,8 @@ struct ValidationRow {
   std::array<RegimeErrors, std::size(kRegimes)> regimes{};  ///< of losses, in the order of kRegimes
   ErrorBudget budget{};
   std::string mismatch{};      ///< the first count or non-finite value that is not the reference's; empty: none
+  bool same_bits = true;       ///< backends are held to the same bits; else, where vendors multiply matrices, each to
+                               ///< the budget
   std::string disagreement{};  ///< the first case in which two backends differ, and in what; empty: none
 
   bool agrees() const { return disagreement.empty(); }
