@@ -119,7 +119,10 @@ Outcome run(Backend& backend, const Loss& loss, bool pair, const Inputs& in, con
   if (o.scaled && o.reduction == Reduction::mean) b.divisor = 77;
   b.bad_labels = o.ignore ? BadLabels::ignore : BadLabels::error;
   b.metrics.errors = b.metrics.targets = true;
-  b.metrics.accuracy = loss.traits().decides();
+  if constexpr (requires { loss.traits(); })
+    b.metrics.accuracy = loss.traits().decides();
+  else
+    b.metrics.accuracy = traits_of(loss).decides();
   backend.loss(loss, b, &out.report);
   if (o.in_place) out.gradient = y.bytes;
   return out;

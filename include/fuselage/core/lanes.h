@@ -192,6 +192,13 @@ template <int N>
 FUSELAGE_HD void store(const Lanes<N>& x, float* p) {
   store_raw(canonical_nan(x), p);
 }
+template <int N>
+FUSELAGE_HD void add_to(const Lanes<N>& x, double* lane) {
+  if constexpr (N == 1)
+    *lane = *lane + static_cast<double>(x.raw);
+  else
+    for (int i = 0; i < N; ++i) lane[i] = lane[i] + static_cast<double>(x.raw[i]);
+}
 /// 16 bits of each lane.
 template <int N, class T>
 FUSELAGE_HD void store_halves(const LaneBits<N>& x, T* p) {
