@@ -2,10 +2,10 @@
 //
 // A sequence is cut into chunks of 4,096 elements, counted from its start. In a chunk, element i belongs to lane
 // i mod 256; a lane adds its (at most 16) elements in index order, starting from +0. The 256 lane sums are added by an
-// ascending binary tree: lane l with l^1, then l^2, l^4 ... l^128. Chunk sums are a sequence again: of chunks, lanes and
-// the tree, until one sum is left. How many threads, blocks, vectors or instructions do this is free; the order is not,
-// so the bits are the same everywhere. Sums over elements or rows are double throughout: fp32 lanes of equal terms all
-// err to the same side. Sums along a row are fp32 within its chunks.
+// ascending binary tree: lane l with l^1, then l^2, l^4 ... l^128. Chunk sums are a sequence again: of chunks, lanes
+// and the tree, until one sum is left. How many threads, blocks, vectors or instructions do this is free; the order is
+// not, so the bits are the same everywhere. Sums over elements or rows are double throughout: fp32 lanes of equal terms
+// all err to the same side. Sums along a row are fp32 within its chunks.
 //
 // An element that is left out adds nothing, which gives the same bits as adding +0: a sum that starts at +0 is never
 // -0.
