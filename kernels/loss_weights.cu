@@ -66,10 +66,11 @@ __global__ void __launch_bounds__(kPointwiseThreads) element_weights_kernel(cons
       load_any(a, floats, begin + base, length - base < kLanes ? length - base : kLanes, at, tile);
       float weight[kLanesOfThread] = {1, 1, 1, 1, 1, 1, 1, 1};
       if (floats.has(kWeight)) read_share(floats.of(kWeight), at, weight);
+      const unsigned good = bits_where(
+          [&](int k) { return (tile.kept >> k & 1u) && in_domain_of(a, tile.t[k]) && is_weight(weight[k]); });
 #pragma unroll
       for (int k = 0; k < kLanesOfThread; ++k)
-        if ((tile.kept >> k & 1u) && in_domain_of(a, tile.t[k]) && is_weight(weight[k]))
-          sums[k] = sums[k] + static_cast<double>(divisor_weight(a.options.reduction, weight[k]));
+        if (good >> k & 1u) sums[k] = sums[k] + static_cast<double>(divisor_weight(a.options.reduction, weight[k]));
     }
     put_sum(sums, a.wide, a.value, c);
   });

@@ -80,7 +80,9 @@ std::uint64_t run(Backend& backend, const Inputs& in, const Case& c) {
   if (c.option == 4) b.weight = {in.weight.data(), in.rows, width};
   if (c.option >= 4) b.mask = {in.mask.data(), in.rows, width};
   if (row && c.option >= 3) b.class_weight = {in.class_weight.data(), 1, in.cols};
-  b.metrics = {true, 3, true};
+  b.metrics.accuracy = traits_of(c.loss).decides();
+  b.metrics.top_k = row ? 3 : 0;
+  b.metrics.errors = !row;
   LossReport r;
   backend.loss(c.loss, b, &r);
   Hash hash;
