@@ -16,10 +16,12 @@ struct Sample {
   bool flag = false;
   std::optional<std::int64_t> maybe;
   std::optional<double> share;
-  static constexpr auto fields() {
-    return std::tuple{Field{"rate", &Sample::rate, kFraction, "r"}, Field{"count", &Sample::count, kPositive, "c"},
-                      Field{"flag", &Sample::flag, kFraction, "f"}, Field{"maybe", &Sample::maybe, Range{-5, 5}, "m"},
-                      Field{"share", &Sample::share, kFraction, "s"}};
+  static void fields(auto&& field) {
+    field("rate", &Sample::rate, kFraction, "r");
+    field("count", &Sample::count, kPositive, "c");
+    field("flag", &Sample::flag, kFraction, "f");
+    field("maybe", &Sample::maybe, Range{-5, 5}, "m");
+    field("share", &Sample::share, kFraction, "s");
   }
   bool operator==(const Sample&) const = default;
 };

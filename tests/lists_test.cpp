@@ -48,43 +48,44 @@ TEST(Lists, OptimizersHaveTheStateOfTheReference) {
 struct Good {
   static constexpr std::string_view name = "good", formula = "x", summary = "nothing wrong";
   double scale = 1;
-  static constexpr auto fields() { return std::tuple{Field{"scale", &Good::scale, kPositive, "a factor"}}; }
+  static void fields(auto&& field) { field("scale", &Good::scale, kPositive, "a factor"); }
 };
 struct NoFormula {
   static constexpr std::string_view name = "no_formula", formula = "", summary = "says nothing";
-  static constexpr auto fields() { return std::tuple{}; }
+  static void fields(auto&&) {}
 };
 struct NoSummary {
   static constexpr std::string_view name = "no_summary", formula = "x", summary = "";
-  static constexpr auto fields() { return std::tuple{}; }
+  static void fields(auto&&) {}
 };
 struct NoHelp {
   static constexpr std::string_view name = "no_help", formula = "x", summary = "s";
   double scale = 1;
-  static constexpr auto fields() { return std::tuple{Field{"scale", &NoHelp::scale, kPositive, ""}}; }
+  static void fields(auto&& field) { field("scale", &NoHelp::scale, kPositive, ""); }
 };
 struct BadDefault {
   static constexpr std::string_view name = "bad_default", formula = "x", summary = "s";
   double scale = 0;
-  static constexpr auto fields() { return std::tuple{Field{"scale", &BadDefault::scale, kPositive, "a factor"}}; }
+  static void fields(auto&& field) { field("scale", &BadDefault::scale, kPositive, "a factor"); }
 };
 struct BadName {
   static constexpr std::string_view name = "Bad Name", formula = "x", summary = "s";
-  static constexpr auto fields() { return std::tuple{}; }
+  static void fields(auto&&) {}
 };
 /// Two fields of one name: a text sets both.
 struct Ambiguous {
   static constexpr std::string_view name = "ambiguous", formula = "x", summary = "s";
   double a = 1, b = 1;
-  static constexpr auto fields() {
-    return std::tuple{Field{"a", &Ambiguous::a, kPositive, "one"}, Field{"a", &Ambiguous::b, kPositive, "another"}};
+  static void fields(auto&& field) {
+    field("a", &Ambiguous::a, kPositive, "one");
+    field("a", &Ambiguous::b, kPositive, "another");
   }
 };
 /// A closed range: the planted list below does not keep it.
 struct Share {
   static constexpr std::string_view name = "share", formula = "x", summary = "s";
   double scale = 1;
-  static constexpr auto fields() { return std::tuple{Field{"scale", &Share::scale, Range{0, 1}, "a part"}}; }
+  static void fields(auto&& field) { field("scale", &Share::scale, Range{0, 1}, "a part"); }
 };
 
 template <class T>

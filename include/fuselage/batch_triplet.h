@@ -3,7 +3,6 @@
 
 #include <array>
 #include <cstdint>
-#include <tuple>
 
 #include "fuselage/batch.h"
 #include "fuselage/core/field.h"
@@ -46,13 +45,12 @@ struct BatchTriplet {
   double margin = 1;
   bool squared = false;
   double eps = 0;
-  static constexpr auto fields() {
-    return std::tuple{
-        Field{"mining", &BatchTriplet::mining, Range{}, "which triplets of the batch count"},
-        Field{"average", &BatchTriplet::average, Range{}, "divides by all triplets, or by those that cost"},
-        Field{"margin", &BatchTriplet::margin, kNonNegative, "how much nearer"},
-        Field{"squared", &BatchTriplet::squared, Range{}, "squared distances"},
-        Field{"eps", &BatchTriplet::eps, kNonNegative, "added under the root"}};
+  static void fields(auto&& field) {
+    field("mining", &BatchTriplet::mining, Range{}, "which triplets of the batch count");
+    field("average", &BatchTriplet::average, Range{}, "divides by all triplets, or by those that cost");
+    field("margin", &BatchTriplet::margin, kNonNegative, "how much nearer");
+    field("squared", &BatchTriplet::squared, Range{}, "squared distances");
+    field("eps", &BatchTriplet::eps, kNonNegative, "added under the root");
   }
 };
 

@@ -5,7 +5,6 @@
 #pragma once
 
 #include <cstdint>
-#include <tuple>
 
 #include "fuselage/core/catalogue.h"
 #include "fuselage/core/dtype.h"
@@ -53,9 +52,7 @@ struct DiscountedReturns {
   static constexpr std::string_view formula = "R_t = r_t + gamma (1 - done_t) R_(t+1)";
   static constexpr std::string_view summary = "what every step of an episode earns from there on";
   double gamma = 0.99;
-  static constexpr auto fields() {
-    return std::tuple{Field{"gamma", &DiscountedReturns::gamma, kFraction, "discount of a step"}};
-  }
+  static void fields(auto&& field) { field("gamma", &DiscountedReturns::gamma, kFraction, "discount of a step"); }
 };
 
 /// The same for Backend::gae. Schulman et al., ICLR 2016.
@@ -65,9 +62,9 @@ struct Gae {
       "A_t = d_t + gamma lambda (1 - done_t) A_(t+1), d_t = r_t + gamma (1 - done_t) V_(t+1) - V_t";
   static constexpr std::string_view summary = "generalised advantage estimates, and returns A_t + V_t";
   double gamma = 0.99, lambda = 0.95;
-  static constexpr auto fields() {
-    return std::tuple{Field{"gamma", &Gae::gamma, kFraction, "discount of a step"},
-                      Field{"lambda", &Gae::lambda, kFraction, "0 trusts the values, 1 the rewards"}};
+  static void fields(auto&& field) {
+    field("gamma", &Gae::gamma, kFraction, "discount of a step");
+    field("lambda", &Gae::lambda, kFraction, "0 trusts the values, 1 the rewards");
   }
 };
 

@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <tuple>
 #include <utility>
 
 #include "fuselage/batch.h"
@@ -44,11 +43,11 @@ inline constexpr Range kClass{0, 2147483647};
 
 /// The fields that penalties on scores share.
 template <class P>
-constexpr auto score_fields() {
-  return std::tuple{Field{"strength", &P::strength, kStrength, "multiplies value and gradient"},
-                    Field{"score", &P::score, Range{}, "what of the prediction is compared"},
-                    Field{"form", &P::form, Range{}, "how the means of the groups become one number"},
-                    Field{"positive", &P::positive, kClass, "the class that scores and labels are of"}};
+void score_fields(auto&& field) {
+  field("strength", &P::strength, kStrength, "multiplies value and gradient");
+  field("score", &P::score, Range{}, "what of the prediction is compared");
+  field("form", &P::form, Range{}, "how the means of the groups become one number");
+  field("positive", &P::positive, kClass, "the class that scores and labels are of");
 }
 
 /// Groups should score alike: D over all rows. Value strength D; derivative by a score in group g with weight w:
@@ -62,7 +61,7 @@ struct DemographicParity {
   Score score = Score::logit;
   Form form = Form::squared;
   std::int64_t positive = 1;
-  static constexpr auto fields() { return score_fields<DemographicParity>(); }
+  static void fields(auto&& field) { score_fields<DemographicParity>(field); }
 };
 
 /// The same over the rows whose label is positive: class `positive` of an integer type, or a real number above 1/2.
@@ -74,7 +73,7 @@ struct EqualOpportunity {
   Score score = Score::logit;
   Form form = Form::squared;
   std::int64_t positive = 1;
-  static constexpr auto fields() { return score_fields<EqualOpportunity>(); }
+  static void fields(auto&& field) { score_fields<EqualOpportunity>(field); }
 };
 
 /// The same over the positive rows plus the same over the others, each with its own shares W_g/W.
@@ -86,7 +85,7 @@ struct EqualizedOdds {
   Score score = Score::logit;
   Form form = Form::squared;
   std::int64_t positive = 1;
-  static constexpr auto fields() { return score_fields<EqualizedOdds>(); }
+  static void fields(auto&& field) { score_fields<EqualizedOdds>(field); }
 };
 
 /// For regression: means of predictions y, or of residuals y - t.
@@ -97,10 +96,10 @@ struct MeanDifference {
   double strength = 1;
   Form form = Form::squared;
   Of of = Of::prediction;
-  static constexpr auto fields() {
-    return std::tuple{Field{"strength", &MeanDifference::strength, kStrength, "multiplies value and gradient"},
-                      Field{"form", &MeanDifference::form, Range{}, "how the means of the groups become one number"},
-                      Field{"of", &MeanDifference::of, Range{}, "what is averaged: y, or y - t"}};
+  static void fields(auto&& field) {
+    field("strength", &MeanDifference::strength, kStrength, "multiplies value and gradient");
+    field("form", &MeanDifference::form, Range{}, "how the means of the groups become one number");
+    field("of", &MeanDifference::of, Range{}, "what is averaged: y, or y - t");
   }
 };
 
@@ -111,10 +110,10 @@ struct BoundedGroupLoss {
   static constexpr std::string_view formula = "strength sum_g max(0, L_g - bound) + mean L";
   static constexpr std::string_view summary = "no group's mean loss should exceed a bound";
   double strength = 1, bound = 0, mean = 0;
-  static constexpr auto fields() {
-    return std::tuple{Field{"strength", &BoundedGroupLoss::strength, kStrength, "weight of what exceeds the bound"},
-                      Field{"bound", &BoundedGroupLoss::bound, kAnyFinite, "the mean loss that a group may have"},
-                      Field{"mean", &BoundedGroupLoss::mean, kStrength, "weight of the mean loss of all rows"}};
+  static void fields(auto&& field) {
+    field("strength", &BoundedGroupLoss::strength, kStrength, "weight of what exceeds the bound");
+    field("bound", &BoundedGroupLoss::bound, kAnyFinite, "the mean loss that a group may have");
+    field("mean", &BoundedGroupLoss::mean, kStrength, "weight of the mean loss of all rows");
   }
 };
 
@@ -127,10 +126,10 @@ struct GroupDro {
   static constexpr std::string_view summary = "the loss of the groups that fare worst";
   double strength = 1, step = 0.01;
   bool worst = false;
-  static constexpr auto fields() {
-    return std::tuple{Field{"strength", &GroupDro::strength, kStrength, "multiplies value and gradient"},
-                      Field{"step", &GroupDro::step, kNonNegative, "how fast weights move to groups that fare worse"},
-                      Field{"worst", &GroupDro::worst, Range{}, "the worst group alone; needs no q"}};
+  static void fields(auto&& field) {
+    field("strength", &GroupDro::strength, kStrength, "multiplies value and gradient");
+    field("step", &GroupDro::step, kNonNegative, "how fast weights move to groups that fare worse");
+    field("worst", &GroupDro::worst, Range{}, "the worst group alone; needs no q");
   }
 };
 

@@ -4,7 +4,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <tuple>
 
 #include "fuselage/backend.h"
 #include "fuselage/core/field.h"
@@ -32,12 +31,12 @@ struct InfoNce {
   bool normalise = true;
   PairSets pairs = PairSets::two_sets;
   double eps = 1e-8;
-  static constexpr auto fields() {
-    return std::tuple{Field{"temperature", &InfoNce::temperature, Range{1e-9, 1e9}, "what similarities are divided by"},
-                      Field{"symmetric", &InfoNce::symmetric, Range{}, "rows of b look for theirs in a as well"},
-                      Field{"normalise", &InfoNce::normalise, Range{}, "rows are divided by their lengths"},
-                      Field{"pairs", &InfoNce::pairs, Range{}, "one_set: among all other rows of a and b"},
-                      Field{"eps", &InfoNce::eps, kNonNegative, "lengths are at least this"}};
+  static void fields(auto&& field) {
+    field("temperature", &InfoNce::temperature, Range{1e-9, 1e9}, "what similarities are divided by");
+    field("symmetric", &InfoNce::symmetric, Range{}, "rows of b look for theirs in a as well");
+    field("normalise", &InfoNce::normalise, Range{}, "rows are divided by their lengths");
+    field("pairs", &InfoNce::pairs, Range{}, "one_set: among all other rows of a and b");
+    field("eps", &InfoNce::eps, kNonNegative, "lengths are at least this");
   }
 };
 

@@ -41,11 +41,11 @@ struct UpdateOptions {
                                     summary = "regularisation, in the gradient or apart from it";
   double l1 = 0, l2 = 0, decay = 0;
   bool maximize = false;
-  static constexpr auto fields() {
-    return std::tuple{Field{"l1", &UpdateOptions::l1, kNonNegative, "weight of |p|"},
-                      Field{"l2", &UpdateOptions::l2, kNonNegative, "weight of p^2/2"},
-                      Field{"decay", &UpdateOptions::decay, kNonNegative, "share of p lost per unit of lr"},
-                      Field{"maximize", &UpdateOptions::maximize, kFraction, "climb instead of descend"}};
+  static void fields(auto&& field) {
+    field("l1", &UpdateOptions::l1, kNonNegative, "weight of |p|");
+    field("l2", &UpdateOptions::l2, kNonNegative, "weight of p^2/2");
+    field("decay", &UpdateOptions::decay, kNonNegative, "share of p lost per unit of lr");
+    field("maximize", &UpdateOptions::maximize, kFraction, "climb instead of descend");
   }
   bool operator==(const UpdateOptions&) const = default;
 };

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <string_view>
-#include <tuple>
 
 #include "fuselage/activation/concepts.h"
 #include "fuselage/core/field.h"
@@ -16,7 +15,7 @@ struct Gelu {
   static constexpr std::string_view name = "gelu", formula = "z Phi(z)", summary = "Gaussian error linear unit";
   static constexpr bool needs_input = true;
   bool tanh = false;
-  static constexpr auto fields() { return std::tuple{Field{"tanh", &Gelu::tanh, kFraction, "the tanh approximation"}}; }
+  static void fields(auto&& field) { field("tanh", &Gelu::tanh, kFraction, "the tanh approximation"); }
   template <class S>
   FUSELAGE_HD S value(S z) const {
     return z * (S(0.5) * (S(1) + (tanh ? fuselage::tanh(inner(z)) : erf(z * S(kRootHalf)))));

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <string_view>
-#include <tuple>
 
 #include "fuselage/activation/concepts.h"
 #include "fuselage/core/field.h"
@@ -14,7 +13,7 @@ namespace fuselage::activation {
 struct Tanh {
   static constexpr std::string_view name = "tanh", formula = "tanh z", summary = "hyperbolic tangent";
   static constexpr bool needs_input = false;
-  static constexpr auto fields() { return std::tuple{}; }
+  static void fields(auto&&) {}
   template <class S>
   FUSELAGE_HD S value(S z) const {
     return fuselage::tanh(z);

@@ -8,7 +8,6 @@
 #include <array>
 #include <string>
 #include <string_view>
-#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -28,9 +27,12 @@ struct EntryInfo {
 
 namespace detail {
 
+/// Calls f with each Field of T, in order.
 template <class T, class F>
 void for_each_field(F&& f) {
-  std::apply([&](const auto&... field) { (f(field), ...); }, T::fields());
+  T::fields([&](const char* name, auto member, const Range& range, const char* help) {
+    f(Field{name, member, range, help});
+  });
 }
 
 template <class T>

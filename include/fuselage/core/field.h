@@ -51,9 +51,9 @@ inline std::string to_string(const Range& r) {
   return (r.low_open ? "(" : "[") + number(r.low) + ", " + number(r.high) + (r.high_open ? ")" : "]");
 }
 
-/// One field of Owner. T is double, std::int64_t, bool, std::optional of a number (text "none" when absent), Numbers
-/// ("1/2/3", each of them in the range), or an enumeration with values from 0 on and a function names_of(T) that gives
-/// an array of their names.
+/// One field of Owner, told by its `static void fields(auto&& field)` as field(name, member, range, help). T is double,
+/// std::int64_t, bool, std::optional of a number (text "none" when absent), Numbers ("1/2/3", each of them in the
+/// range), or an enumeration with values from 0 on and a function names_of(T) that gives an array of their names.
 template <class Owner, class T>
 struct Field {
   using value_type = T;

@@ -1,8 +1,6 @@
 // The asymmetric loss of multi-label classification, on logits.
 #pragma once
 
-#include <tuple>
-
 #include "fuselage/core/field.h"
 #include "fuselage/core/math.h"
 #include "fuselage/loss/concepts.h"
@@ -25,11 +23,10 @@ struct Asymmetric {
   static constexpr Decision decision = Decision::logit;
   static constexpr Domain prediction = Domain::logit, target = Domain::probability;
   double gamma_pos = 1, gamma_neg = 4, clip = 0.05;
-  static constexpr auto fields() {
-    return std::tuple{
-        Field{"gamma_pos", &Asymmetric::gamma_pos, kNonNegative, "how fast right positives lose weight"},
-        Field{"gamma_neg", &Asymmetric::gamma_neg, kNonNegative, "how fast right negatives lose weight"},
-        Field{"clip", &Asymmetric::clip, Range{0, 1, false, true}, "probability below which a negative is let go"}};
+  static void fields(auto&& field) {
+    field("gamma_pos", &Asymmetric::gamma_pos, kNonNegative, "how fast right positives lose weight");
+    field("gamma_neg", &Asymmetric::gamma_neg, kNonNegative, "how fast right negatives lose weight");
+    field("clip", &Asymmetric::clip, Range{0, 1, false, true}, "probability below which a negative is let go");
   }
 
   template <class S>

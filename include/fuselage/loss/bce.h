@@ -1,8 +1,6 @@
 // Binary cross-entropy on probabilities.
 #pragma once
 
-#include <tuple>
-
 #include "fuselage/core/field.h"
 #include "fuselage/core/math.h"
 #include "fuselage/loss/concepts.h"
@@ -25,11 +23,10 @@ struct Bce {
   double clip = 0;
   double pos_weight = 1;
   double label_smoothing = 0;
-  static constexpr auto fields() {
-    return std::tuple{Field{"clip", &Bce::clip, Range{0, 0.5, false, true},
-                            "p is clipped to [clip, 1 - clip], with gradient 0 outside"},
-                      Field{"pos_weight", &Bce::pos_weight, kNonNegative, "weight of target 1 against target 0"},
-                      Field{"label_smoothing", &Bce::label_smoothing, kFraction, "targets become t (1 - s) + s/2"}};
+  static void fields(auto&& field) {
+    field("clip", &Bce::clip, Range{0, 0.5, false, true}, "p is clipped to [clip, 1 - clip], with gradient 0 outside");
+    field("pos_weight", &Bce::pos_weight, kNonNegative, "weight of target 1 against target 0");
+    field("label_smoothing", &Bce::label_smoothing, kFraction, "targets become t (1 - s) + s/2");
   }
 
   template <class S>

@@ -1,8 +1,6 @@
 // Binary cross-entropy on logits.
 #pragma once
 
-#include <tuple>
-
 #include "fuselage/core/field.h"
 #include "fuselage/core/math.h"
 #include "fuselage/loss/concepts.h"
@@ -22,10 +20,9 @@ struct BceWithLogits {
   static constexpr Domain prediction = Domain::logit, target = Domain::probability;
   double pos_weight = 1;
   double label_smoothing = 0;
-  static constexpr auto fields() {
-    return std::tuple{
-        Field{"pos_weight", &BceWithLogits::pos_weight, kNonNegative, "weight of target 1 against target 0"},
-        Field{"label_smoothing", &BceWithLogits::label_smoothing, kFraction, "targets become t (1 - s) + s/2"}};
+  static void fields(auto&& field) {
+    field("pos_weight", &BceWithLogits::pos_weight, kNonNegative, "weight of target 1 against target 0");
+    field("label_smoothing", &BceWithLogits::label_smoothing, kFraction, "targets become t (1 - s) + s/2");
   }
 
   template <class S>

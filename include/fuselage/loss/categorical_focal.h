@@ -2,7 +2,6 @@
 #pragma once
 
 #include <optional>
-#include <tuple>
 
 #include "fuselage/core/field.h"
 #include "fuselage/core/math.h"
@@ -27,12 +26,11 @@ struct CategoricalFocal {
   double alpha = 0.25;
   double label_smoothing = 0;
   std::optional<std::int64_t> ignore_index;
-  static constexpr auto fields() {
-    return std::tuple{
-        Field{"gamma", &CategoricalFocal::gamma, kNonNegative, "how fast right decisions lose weight"},
-        Field{"alpha", &CategoricalFocal::alpha, kNonNegative, "multiplies the loss"},
-        Field{"label_smoothing", &CategoricalFocal::label_smoothing, kFraction, "mass s spread evenly over classes"},
-        Field{"ignore_index", &CategoricalFocal::ignore_index, Range{}, "rows with this label are left out"}};
+  static void fields(auto&& field) {
+    field("gamma", &CategoricalFocal::gamma, kNonNegative, "how fast right decisions lose weight");
+    field("alpha", &CategoricalFocal::alpha, kNonNegative, "multiplies the loss");
+    field("label_smoothing", &CategoricalFocal::label_smoothing, kFraction, "mass s spread evenly over classes");
+    field("ignore_index", &CategoricalFocal::ignore_index, Range{}, "rows with this label are left out");
   }
 
   /// alpha (1-p)^gamma

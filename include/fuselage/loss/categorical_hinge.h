@@ -2,7 +2,6 @@
 #pragma once
 
 #include <optional>
-#include <tuple>
 
 #include "fuselage/core/field.h"
 #include "fuselage/core/math.h"
@@ -24,10 +23,9 @@ struct CategoricalHinge {
   static constexpr RowShape row{.target = RowTarget::labels, .most = true};
   bool zero = false;
   std::optional<std::int64_t> ignore_index;
-  static constexpr auto fields() {
-    return std::tuple{
-        Field{"zero", &CategoricalHinge::zero, Range{}, "ranks a 0 among the other scores, as Keras"},
-        Field{"ignore_index", &CategoricalHinge::ignore_index, Range{}, "rows with this label are left out"}};
+  static void fields(auto&& field) {
+    field("zero", &CategoricalHinge::zero, Range{}, "ranks a 0 among the other scores, as Keras");
+    field("ignore_index", &CategoricalHinge::ignore_index, Range{}, "rows with this label are left out");
   }
 
   template <class S>

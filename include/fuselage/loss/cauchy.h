@@ -1,8 +1,6 @@
 // The Cauchy loss.
 #pragma once
 
-#include <tuple>
-
 #include "fuselage/core/field.h"
 #include "fuselage/core/math.h"
 #include "fuselage/loss/concepts.h"
@@ -19,8 +17,8 @@ struct Cauchy {
   static constexpr Domain prediction = Domain::real, target = Domain::real;
   static constexpr Budget budget{4, 6, "a product of the squares of a rounded difference and scale"};
   double c = 1;
-  static constexpr auto fields() {
-    return std::tuple{Field{"c", &Cauchy::c, Range{1e-9, 1e9}, "where the tail starts, in units of the target"}};
+  static void fields(auto&& field) {
+    field("c", &Cauchy::c, Range{1e-9, 1e9}, "where the tail starts, in units of the target");
   }
 
   template <class S>

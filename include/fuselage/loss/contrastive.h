@@ -2,7 +2,6 @@
 #pragma once
 
 #include <array>
-#include <tuple>
 
 #include "fuselage/core/field.h"
 #include "fuselage/core/scalar.h"
@@ -32,11 +31,11 @@ struct Contrastive {
   double eps = 1e-6;
   PairLabels labels = PairLabels::similar_is_one;
   bool half = true;
-  static constexpr auto fields() {
-    return std::tuple{Field{"margin", &Contrastive::margin, kNonNegative, "distance that strangers should keep"},
-                      Field{"eps", &Contrastive::eps, kNonNegative, "added to every difference"},
-                      Field{"labels", &Contrastive::labels, Range{}, "what a target of 1 means"},
-                      Field{"half", &Contrastive::half, Range{}, "with the factors 1/2"}};
+  static void fields(auto&& field) {
+    field("margin", &Contrastive::margin, kNonNegative, "distance that strangers should keep");
+    field("eps", &Contrastive::eps, kNonNegative, "added to every difference");
+    field("labels", &Contrastive::labels, Range{}, "what a target of 1 means");
+    field("half", &Contrastive::half, Range{}, "with the factors 1/2");
   }
 
   template <int sweep, class S>

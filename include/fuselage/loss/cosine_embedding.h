@@ -1,8 +1,6 @@
 // Cosine embedding loss of two rows.
 #pragma once
 
-#include <tuple>
-
 #include "fuselage/core/field.h"
 #include "fuselage/core/scalar.h"
 #include "fuselage/loss/row.h"
@@ -23,9 +21,9 @@ struct CosineEmbedding {
   static constexpr RowShape row{.target = RowTarget::single, .sums = {3, 0}};
   double margin = 0;
   double eps = 1e-12;
-  static constexpr auto fields() {
-    return std::tuple{Field{"margin", &CosineEmbedding::margin, Range{-1, 1}, "the cosine that strangers may have"},
-                      Field{"eps", &CosineEmbedding::eps, kNonNegative, "added to squared norms"}};
+  static void fields(auto&& field) {
+    field("margin", &CosineEmbedding::margin, Range{-1, 1}, "the cosine that strangers may have");
+    field("eps", &CosineEmbedding::eps, kNonNegative, "added to squared norms");
   }
 
   template <int sweep, class S>

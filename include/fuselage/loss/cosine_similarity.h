@@ -2,7 +2,6 @@
 #pragma once
 
 #include <array>
-#include <tuple>
 
 #include "fuselage/core/field.h"
 #include "fuselage/core/scalar.h"
@@ -28,9 +27,9 @@ struct CosineSimilarity {
   static constexpr RowShape row{.target = RowTarget::dense, .sums = {3, 0}};
   CosineForm form = CosineForm::distance;
   double eps = 1e-8;
-  static constexpr auto fields() {
-    return std::tuple{Field{"form", &CosineSimilarity::form, Range{}, "1 - cosine, or the negative cosine"},
-                      Field{"eps", &CosineSimilarity::eps, kNonNegative, "norms are at least this"}};
+  static void fields(auto&& field) {
+    field("form", &CosineSimilarity::form, Range{}, "1 - cosine, or the negative cosine");
+    field("eps", &CosineSimilarity::eps, kNonNegative, "norms are at least this");
   }
 
   template <int sweep, class S>

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <optional>
-#include <tuple>
 
 #include "fuselage/core/field.h"
 #include "fuselage/core/math.h"
@@ -28,12 +27,11 @@ struct CrossEntropy {
   bool normalise = true;
   double label_smoothing = 0;
   std::optional<std::int64_t> ignore_index;
-  static constexpr auto fields() {
-    return std::tuple{
-        Field{"clip", &CrossEntropy::clip, Range{0, 0.5, false, true}, "u is held within [clip, 1 - clip]"},
-        Field{"normalise", &CrossEntropy::normalise, Range{}, "divides a row by its sum first"},
-        Field{"label_smoothing", &CrossEntropy::label_smoothing, kFraction, "mass s spread evenly over classes"},
-        Field{"ignore_index", &CrossEntropy::ignore_index, Range{}, "rows with this label are left out"}};
+  static void fields(auto&& field) {
+    field("clip", &CrossEntropy::clip, Range{0, 0.5, false, true}, "u is held within [clip, 1 - clip]");
+    field("normalise", &CrossEntropy::normalise, Range{}, "divides a row by its sum first");
+    field("label_smoothing", &CrossEntropy::label_smoothing, kFraction, "mass s spread evenly over classes");
+    field("ignore_index", &CrossEntropy::ignore_index, Range{}, "rows with this label are left out");
   }
 
   template <class S>

@@ -1,8 +1,6 @@
 // The expectile loss.
 #pragma once
 
-#include <tuple>
-
 #include "fuselage/core/field.h"
 #include "fuselage/core/scalar.h"
 #include "fuselage/loss/concepts.h"
@@ -18,8 +16,8 @@ struct Expectile {
   static constexpr Decision decision = Decision::none;
   static constexpr Domain prediction = Domain::real, target = Domain::real;
   double tau = 0.5;
-  static constexpr auto fields() {
-    return std::tuple{Field{"tau", &Expectile::tau, Range{0, 1, true, true}, "weight of predictions below the target"}};
+  static void fields(auto&& field) {
+    field("tau", &Expectile::tau, Range{0, 1, true, true}, "weight of predictions below the target");
   }
 
   template <class S>

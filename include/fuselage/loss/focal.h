@@ -2,7 +2,6 @@
 #pragma once
 
 #include <optional>
-#include <tuple>
 
 #include "fuselage/core/field.h"
 #include "fuselage/core/math.h"
@@ -27,9 +26,9 @@ struct Focal {
   static constexpr Budget budget{8, 8, "a power multiplies the error of its base by the exponent"};
   std::optional<double> alpha;
   double gamma = 2;
-  static constexpr auto fields() {
-    return std::tuple{Field{"alpha", &Focal::alpha, kFraction, "weight of target 1 against target 0; none: 1 for both"},
-                      Field{"gamma", &Focal::gamma, kNonNegative, "how fast right decisions lose weight"}};
+  static void fields(auto&& field) {
+    field("alpha", &Focal::alpha, kFraction, "weight of target 1 against target 0; none: 1 for both");
+    field("gamma", &Focal::gamma, kNonNegative, "how fast right decisions lose weight");
   }
 
   template <class S>

@@ -1,8 +1,6 @@
 // Gamma negative log-likelihood.
 #pragma once
 
-#include <tuple>
-
 #include "fuselage/core/field.h"
 #include "fuselage/core/math.h"
 #include "fuselage/loss/concepts.h"
@@ -19,7 +17,7 @@ struct GammaNll {
   static constexpr Decision decision = Decision::none;
   static constexpr Domain prediction = Domain::log_mean, target = Domain::positive;
   static constexpr Budget budget{4, 6, "e^-y is the square of a rounded root, whose error counts twice"};
-  static constexpr auto fields() { return std::tuple{}; }
+  static void fields(auto&&) {}
 
   template <class S>
   FUSELAGE_HD ValueGrad<S> operator()(S y, S t) const {

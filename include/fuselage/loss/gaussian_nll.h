@@ -1,8 +1,6 @@
 // Gaussian negative log-likelihood, of a mean and a variance.
 #pragma once
 
-#include <tuple>
-
 #include "fuselage/core/field.h"
 #include "fuselage/core/math.h"
 #include "fuselage/loss/concepts.h"
@@ -23,9 +21,9 @@ struct GaussianNll {
   static constexpr Inputs inputs{"mean", "variance"};
   bool full = false;
   double eps = 1e-6;
-  static constexpr auto fields() {
-    return std::tuple{Field{"full", &GaussianNll::full, Range{}, "log(2 pi)/2 is added"},
-                      Field{"eps", &GaussianNll::eps, kNormaliser, "the least variance, with gradient 0 below"}};
+  static void fields(auto&& field) {
+    field("full", &GaussianNll::full, Range{}, "log(2 pi)/2 is added");
+    field("eps", &GaussianNll::eps, kNormaliser, "the least variance, with gradient 0 below");
   }
 
   template <class S>

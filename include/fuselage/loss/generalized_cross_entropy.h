@@ -2,7 +2,6 @@
 #pragma once
 
 #include <optional>
-#include <tuple>
 
 #include "fuselage/core/field.h"
 #include "fuselage/core/math.h"
@@ -26,10 +25,9 @@ struct GeneralizedCrossEntropy {
   static constexpr RowShape row{.target = RowTarget::classes, .softmax = true, .sums = {3, 0}};
   double q = 0.5;
   std::optional<std::int64_t> ignore_index;
-  static constexpr auto fields() {
-    return std::tuple{
-        Field{"q", &GeneralizedCrossEntropy::q, Range{1e-9, 1}, "1: absolute error; towards 0: cross-entropy"},
-        Field{"ignore_index", &GeneralizedCrossEntropy::ignore_index, Range{}, "rows with this label are left out"}};
+  static void fields(auto&& field) {
+    field("q", &GeneralizedCrossEntropy::q, Range{1e-9, 1}, "1: absolute error; towards 0: cross-entropy");
+    field("ignore_index", &GeneralizedCrossEntropy::ignore_index, Range{}, "rows with this label are left out");
   }
 
   /// h = -p^q times the coefficient

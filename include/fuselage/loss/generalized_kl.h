@@ -1,8 +1,6 @@
 // The generalised Kullback-Leibler divergence, of masses that need not add up to 1.
 #pragma once
 
-#include <tuple>
-
 #include "fuselage/core/field.h"
 #include "fuselage/core/math.h"
 #include "fuselage/loss/concepts.h"
@@ -18,7 +16,7 @@ struct GeneralizedKl {
   static constexpr std::string_view summary = "divergence of masses that need not add up to 1";
   static constexpr Decision decision = Decision::none;
   static constexpr Domain prediction = Domain::positive, target = Domain::non_negative;
-  static constexpr auto fields() { return std::tuple{}; }
+  static void fields(auto&&) {}
 
   template <class S>
   FUSELAGE_HD ValueGrad<S> operator()(S y, S t) const {

@@ -1,8 +1,6 @@
 // The hinge embedding loss.
 #pragma once
 
-#include <tuple>
-
 #include "fuselage/core/field.h"
 #include "fuselage/core/math.h"
 #include "fuselage/loss/concepts.h"
@@ -18,9 +16,7 @@ struct HingeEmbedding {
   static constexpr Decision decision = Decision::none;
   static constexpr Domain prediction = Domain::real, target = Domain::sign;
   double margin = 1;
-  static constexpr auto fields() {
-    return std::tuple{Field{"margin", &HingeEmbedding::margin, kAnyFinite, "how far others shall be"}};
-  }
+  static void fields(auto&& field) { field("margin", &HingeEmbedding::margin, kAnyFinite, "how far others shall be"); }
 
   template <class S>
   FUSELAGE_HD ValueGrad<S> operator()(S y, S t) const {

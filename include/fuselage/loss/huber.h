@@ -1,8 +1,6 @@
 // The Huber loss.
 #pragma once
 
-#include <tuple>
-
 #include "fuselage/core/field.h"
 #include "fuselage/core/scalar.h"
 #include "fuselage/loss/concepts.h"
@@ -18,8 +16,8 @@ struct Huber {
   static constexpr Decision decision = Decision::none;
   static constexpr Domain prediction = Domain::real, target = Domain::real;
   double delta = 1;
-  static constexpr auto fields() {
-    return std::tuple{Field{"delta", &Huber::delta, kPositive, "where the tail starts, in units of the target"}};
+  static void fields(auto&& field) {
+    field("delta", &Huber::delta, kPositive, "where the tail starts, in units of the target");
   }
 
   template <class S>

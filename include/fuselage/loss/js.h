@@ -1,8 +1,6 @@
 // The generalised Jensen-Shannon divergence, element by element.
 #pragma once
 
-#include <tuple>
-
 #include "fuselage/core/field.h"
 #include "fuselage/core/math.h"
 #include "fuselage/loss/concepts.h"
@@ -22,8 +20,8 @@ struct Js {
   static constexpr Decision decision = Decision::none;
   static constexpr Domain prediction = Domain::probability, target = Domain::probability;
   double beta = 0.5;
-  static constexpr auto fields() {
-    return std::tuple{Field{"beta", &Js::beta, kFraction, "0: KL of the target, 1: KL of the prediction"}};
+  static void fields(auto&& field) {
+    field("beta", &Js::beta, kFraction, "0: KL of the target, 1: KL of the prediction");
   }
   FUSELAGE_HD Domain target_domain() const { return Domain::non_negative; }
 

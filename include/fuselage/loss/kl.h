@@ -2,7 +2,6 @@
 #pragma once
 
 #include <array>
-#include <tuple>
 
 #include "fuselage/core/field.h"
 #include "fuselage/core/math.h"
@@ -33,12 +32,11 @@ struct Kl {
   KlPrediction form = KlPrediction::log;
   KlOrder order = KlOrder::target_prediction;
   double eps = 0;
-  static constexpr auto fields() {
-    return std::tuple{
-        Field{"log_target", &Kl::log_target, Range{}, "the target is the logarithm of a probability"},
-        Field{"prediction", &Kl::form, Range{}, "what the prediction is: the log of a probability, or itself"},
-        Field{"order", &Kl::order, Range{}, "whose probability weighs: the first's"},
-        Field{"eps", &Kl::eps, Range{0, 1, false, true}, "probabilities are held within [eps, 1]; 0: they are not"}};
+  static void fields(auto&& field) {
+    field("log_target", &Kl::log_target, Range{}, "the target is the logarithm of a probability");
+    field("prediction", &Kl::form, Range{}, "what the prediction is: the log of a probability, or itself");
+    field("order", &Kl::order, Range{}, "whose probability weighs: the first's");
+    field("eps", &Kl::eps, Range{0, 1, false, true}, "probabilities are held within [eps, 1]; 0: they are not");
   }
   FUSELAGE_HD Domain target_domain() const { return log_target ? Domain::real : Domain::non_negative; }
   FUSELAGE_HD Domain prediction_domain() const {

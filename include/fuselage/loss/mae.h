@@ -1,8 +1,6 @@
 // Mean absolute error.
 #pragma once
 
-#include <tuple>
-
 #include "fuselage/core/field.h"
 #include "fuselage/core/math.h"
 #include "fuselage/loss/concepts.h"
@@ -16,7 +14,7 @@ struct Mae {
   static constexpr std::string_view summary = "mean absolute error; regression that shrugs off outliers";
   static constexpr Decision decision = Decision::none;
   static constexpr Domain prediction = Domain::real, target = Domain::real;
-  static constexpr auto fields() { return std::tuple{}; }
+  static void fields(auto&&) {}
 
   template <class S>
   FUSELAGE_HD ValueGrad<S> operator()(S y, S t) const {

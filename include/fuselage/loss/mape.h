@@ -1,8 +1,6 @@
 // Mean absolute percentage error.
 #pragma once
 
-#include <tuple>
-
 #include "fuselage/core/field.h"
 #include "fuselage/core/math.h"
 #include "fuselage/loss/concepts.h"
@@ -18,9 +16,7 @@ struct Mape {
   static constexpr Decision decision = Decision::none;
   static constexpr Domain prediction = Domain::real, target = Domain::real;
   double eps = 1e-7;
-  static constexpr auto fields() {
-    return std::tuple{Field{"eps", &Mape::eps, kNormaliser, "the least that errors are divided by"}};
-  }
+  static void fields(auto&& field) { field("eps", &Mape::eps, kNormaliser, "the least that errors are divided by"); }
 
   template <class S>
   FUSELAGE_HD ValueGrad<S> operator()(S y, S t) const {

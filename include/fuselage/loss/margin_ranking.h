@@ -1,8 +1,6 @@
 // The margin ranking loss.
 #pragma once
 
-#include <tuple>
-
 #include "fuselage/core/field.h"
 #include "fuselage/core/math.h"
 #include "fuselage/loss/concepts.h"
@@ -19,8 +17,8 @@ struct MarginRanking {
   static constexpr Domain prediction = Domain::score, second = Domain::score, target = Domain::sign;
   static constexpr Inputs inputs{"x1", "x2"};
   double margin = 0;
-  static constexpr auto fields() {
-    return std::tuple{Field{"margin", &MarginRanking::margin, kAnyFinite, "by how much the scores shall differ"}};
+  static void fields(auto&& field) {
+    field("margin", &MarginRanking::margin, kAnyFinite, "by how much the scores shall differ");
   }
 
   template <class S>

@@ -1,8 +1,6 @@
 // Mean squared error.
 #pragma once
 
-#include <tuple>
-
 #include "fuselage/core/field.h"
 #include "fuselage/loss/concepts.h"
 
@@ -15,7 +13,7 @@ struct Mse {
   static constexpr std::string_view summary = "mean squared error; regression with Gaussian noise";
   static constexpr Decision decision = Decision::none;
   static constexpr Domain prediction = Domain::real, target = Domain::real;
-  static constexpr auto fields() { return std::tuple{}; }
+  static void fields(auto&&) {}
 
   template <class S>
   FUSELAGE_HD ValueGrad<S> operator()(S y, S t) const {

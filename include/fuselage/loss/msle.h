@@ -1,8 +1,6 @@
 // Mean squared logarithmic error.
 #pragma once
 
-#include <tuple>
-
 #include "fuselage/core/field.h"
 #include "fuselage/core/math.h"
 #include "fuselage/loss/concepts.h"
@@ -19,8 +17,8 @@ struct Msle {
   static constexpr Domain prediction = Domain::non_negative, target = Domain::non_negative;
   static constexpr Budget budget{8, 8, "a square doubles the error of the logarithm that it is of"};
   double floor = 1e-7;
-  static constexpr auto fields() {
-    return std::tuple{Field{"floor", &Msle::floor, kNonNegative, "what is below it counts as it, with gradient 0"}};
+  static void fields(auto&& field) {
+    field("floor", &Msle::floor, kNonNegative, "what is below it counts as it, with gradient 0");
   }
 
   template <class S>

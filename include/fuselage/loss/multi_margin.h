@@ -2,7 +2,6 @@
 #pragma once
 
 #include <optional>
-#include <tuple>
 
 #include "fuselage/core/field.h"
 #include "fuselage/core/math.h"
@@ -23,10 +22,10 @@ struct MultiMargin {
   std::int64_t p = 1;
   double margin = 1;
   std::optional<std::int64_t> ignore_index;
-  static constexpr auto fields() {
-    return std::tuple{Field{"p", &MultiMargin::p, Range{1, 2}, "1: linear, 2: squared"},
-                      Field{"margin", &MultiMargin::margin, kAnyFinite, "lead that the label should have"},
-                      Field{"ignore_index", &MultiMargin::ignore_index, Range{}, "rows with this label are left out"}};
+  static void fields(auto&& field) {
+    field("p", &MultiMargin::p, Range{1, 2}, "1: linear, 2: squared");
+    field("margin", &MultiMargin::margin, kAnyFinite, "lead that the label should have");
+    field("ignore_index", &MultiMargin::ignore_index, Range{}, "rows with this label are left out");
   }
 
   /// max(0, ...), and 0 for the label. Whichever two of the three numbers cancel, the digits of the third count.

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <optional>
-#include <tuple>
 
 #include "fuselage/core/field.h"
 #include "fuselage/core/scalar.h"
@@ -23,9 +22,9 @@ struct Nll {
   static constexpr RowShape row{.target = RowTarget::classes};
   double label_smoothing = 0;
   std::optional<std::int64_t> ignore_index;
-  static constexpr auto fields() {
-    return std::tuple{Field{"label_smoothing", &Nll::label_smoothing, kFraction, "mass s spread evenly over classes"},
-                      Field{"ignore_index", &Nll::ignore_index, Range{}, "rows with this label are left out"}};
+  static void fields(auto&& field) {
+    field("label_smoothing", &Nll::label_smoothing, kFraction, "mass s spread evenly over classes");
+    field("ignore_index", &Nll::ignore_index, Range{}, "rows with this label are left out");
   }
 
   /// k: 1 - s, s/C, value

@@ -1,8 +1,6 @@
 // Poisson negative log-likelihood.
 #pragma once
 
-#include <tuple>
-
 #include "fuselage/core/field.h"
 #include "fuselage/core/math.h"
 #include "fuselage/loss/concepts.h"
@@ -21,10 +19,10 @@ struct PoissonNll {
   bool log_input = true;
   bool full = false;
   double eps = 1e-8;
-  static constexpr auto fields() {
-    return std::tuple{Field{"log_input", &PoissonNll::log_input, Range{}, "y is the logarithm of the mean"},
-                      Field{"full", &PoissonNll::full, Range{}, "Stirling's log t! is added for t > 1"},
-                      Field{"eps", &PoissonNll::eps, kNormaliser, "added to y under the logarithm"}};
+  static void fields(auto&& field) {
+    field("log_input", &PoissonNll::log_input, Range{}, "y is the logarithm of the mean");
+    field("full", &PoissonNll::full, Range{}, "Stirling's log t! is added for t > 1");
+    field("eps", &PoissonNll::eps, kNormaliser, "added to y under the logarithm");
   }
 
   template <class S>

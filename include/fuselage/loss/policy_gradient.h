@@ -3,7 +3,6 @@
 
 #include <array>
 #include <optional>
-#include <tuple>
 
 #include "fuselage/core/field.h"
 #include "fuselage/core/math.h"
@@ -31,11 +30,10 @@ struct PolicyGradient {
   PolicyForm form = PolicyForm::logits;
   double entropy = 0;
   std::optional<std::int64_t> ignore_index;
-  static constexpr auto fields() {
-    return std::tuple{
-        Field{"form", &PolicyGradient::form, Range{}, "what a row holds"},
-        Field{"entropy", &PolicyGradient::entropy, kNonNegative, "reward of a policy that tries everything"},
-        Field{"ignore_index", &PolicyGradient::ignore_index, Range{}, "rows with this label are left out"}};
+  static void fields(auto&& field) {
+    field("form", &PolicyGradient::form, Range{}, "what a row holds");
+    field("entropy", &PolicyGradient::entropy, kNonNegative, "reward of a policy that tries everything");
+    field("ignore_index", &PolicyGradient::ignore_index, Range{}, "rows with this label are left out");
   }
   void check() const {
     require(form != PolicyForm::scores || entropy == 0, Errc::bad_argument,

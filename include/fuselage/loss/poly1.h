@@ -2,7 +2,6 @@
 #pragma once
 
 #include <optional>
-#include <tuple>
 
 #include "fuselage/core/field.h"
 #include "fuselage/core/math.h"
@@ -25,10 +24,10 @@ struct Poly1 {
   double epsilon = 1;
   double label_smoothing = 0;
   std::optional<std::int64_t> ignore_index;
-  static constexpr auto fields() {
-    return std::tuple{Field{"epsilon", &Poly1::epsilon, kAnyFinite, "weight of 1 - p"},
-                      Field{"label_smoothing", &Poly1::label_smoothing, kFraction, "mass s spread evenly over classes"},
-                      Field{"ignore_index", &Poly1::ignore_index, Range{}, "rows with this label are left out"}};
+  static void fields(auto&& field) {
+    field("epsilon", &Poly1::epsilon, kAnyFinite, "weight of 1 - p");
+    field("label_smoothing", &Poly1::label_smoothing, kFraction, "mass s spread evenly over classes");
+    field("ignore_index", &Poly1::ignore_index, Range{}, "rows with this label are left out");
   }
 
   /// k: 1 - s, s/C, the sums of q h, value

@@ -1,8 +1,6 @@
 // The clipped objective of proximal policy optimisation.
 #pragma once
 
-#include <tuple>
-
 #include "fuselage/core/field.h"
 #include "fuselage/core/math.h"
 #include "fuselage/loss/concepts.h"
@@ -22,8 +20,8 @@ struct PpoClip {
   static constexpr Domain prediction = Domain::log_probability, second = Domain::log_probability, target = Domain::real;
   static constexpr Inputs inputs{.second = "old_log_probability", .second_has_gradient = false};
   double clip = 0.2;
-  static constexpr auto fields() {
-    return std::tuple{Field{"clip", &PpoClip::clip, kPositive, "how far the ratio may leave 1 and still pull"}};
+  static void fields(auto&& field) {
+    field("clip", &PpoClip::clip, kPositive, "how far the ratio may leave 1 and still pull");
   }
 
   template <class S>

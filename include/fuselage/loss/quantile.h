@@ -1,8 +1,6 @@
 // The quantile loss.
 #pragma once
 
-#include <tuple>
-
 #include "fuselage/core/field.h"
 #include "fuselage/core/math.h"
 #include "fuselage/loss/concepts.h"
@@ -19,9 +17,8 @@ struct Quantile {
   static constexpr Decision decision = Decision::none;
   static constexpr Domain prediction = Domain::real, target = Domain::real;
   double q = 0.5;
-  static constexpr auto fields() {
-    return std::tuple{
-        Field{"q", &Quantile::q, Range{0, 1, true, true}, "the quantile; above 1/2 low predictions cost"}};
+  static void fields(auto&& field) {
+    field("q", &Quantile::q, Range{0, 1, true, true}, "the quantile; above 1/2 low predictions cost");
   }
 
   template <class S>

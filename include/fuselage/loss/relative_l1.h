@@ -1,8 +1,6 @@
 // The relative absolute error.
 #pragma once
 
-#include <tuple>
-
 #include "fuselage/core/field.h"
 #include "fuselage/core/math.h"
 #include "fuselage/loss/concepts.h"
@@ -21,9 +19,9 @@ struct RelativeL1 {
   static constexpr Budget budget{4, 8, "the derivative is divided by the square of a rounded sum"};
   double eps = 0.01;
   bool frozen = false;
-  static constexpr auto fields() {
-    return std::tuple{Field{"eps", &RelativeL1::eps, kNormaliser, "added to what errors are divided by"},
-                      Field{"frozen", &RelativeL1::frozen, Range{}, "the normaliser is constant in the gradient"}};
+  static void fields(auto&& field) {
+    field("eps", &RelativeL1::eps, kNormaliser, "added to what errors are divided by");
+    field("frozen", &RelativeL1::frozen, Range{}, "the normaliser is constant in the gradient");
   }
 
   template <class S>

@@ -1,8 +1,6 @@
 // The relative squared error.
 #pragma once
 
-#include <tuple>
-
 #include "fuselage/core/field.h"
 #include "fuselage/core/scalar.h"
 #include "fuselage/loss/concepts.h"
@@ -21,9 +19,9 @@ struct RelativeL2 {
   static constexpr Budget budget{8, 8, "the derivative is divided by the square of a rounded sum"};
   double eps = 0.01;
   bool frozen = false;
-  static constexpr auto fields() {
-    return std::tuple{Field{"eps", &RelativeL2::eps, kNormaliser, "added to what errors are divided by"},
-                      Field{"frozen", &RelativeL2::frozen, Range{}, "the normaliser is constant in the gradient"}};
+  static void fields(auto&& field) {
+    field("eps", &RelativeL2::eps, kNormaliser, "added to what errors are divided by");
+    field("frozen", &RelativeL2::frozen, Range{}, "the normaliser is constant in the gradient");
   }
 
   template <class S>

@@ -1,8 +1,6 @@
 // Symmetric mean absolute percentage error.
 #pragma once
 
-#include <tuple>
-
 #include "fuselage/core/field.h"
 #include "fuselage/core/math.h"
 #include "fuselage/loss/concepts.h"
@@ -21,9 +19,7 @@ struct Smape {
   static constexpr Domain prediction = Domain::real, target = Domain::real;
   static constexpr Budget budget{4, 8, "the derivative is divided by the square of a rounded sum"};
   double eps = 0.02;
-  static constexpr auto fields() {
-    return std::tuple{Field{"eps", &Smape::eps, kNormaliser, "added to what errors are divided by"}};
-  }
+  static void fields(auto&& field) { field("eps", &Smape::eps, kNormaliser, "added to what errors are divided by"); }
 
   template <class S>
   FUSELAGE_HD ValueGrad<S> operator()(S y, S t) const {

@@ -1,8 +1,6 @@
 // Smooth L1.
 #pragma once
 
-#include <tuple>
-
 #include "fuselage/core/field.h"
 #include "fuselage/core/math.h"
 #include "fuselage/loss/concepts.h"
@@ -18,8 +16,8 @@ struct SmoothL1 {
   static constexpr Decision decision = Decision::none;
   static constexpr Domain prediction = Domain::real, target = Domain::real;
   double beta = 1;
-  static constexpr auto fields() {
-    return std::tuple{Field{"beta", &SmoothL1::beta, kNonNegative, "width of the quadratic part; 0 is mae"}};
+  static void fields(auto&& field) {
+    field("beta", &SmoothL1::beta, kNonNegative, "width of the quadratic part; 0 is mae");
   }
 
   template <class S>

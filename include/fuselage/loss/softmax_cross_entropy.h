@@ -2,7 +2,6 @@
 #pragma once
 
 #include <optional>
-#include <tuple>
 
 #include "fuselage/core/field.h"
 #include "fuselage/loss/concepts.h"
@@ -40,16 +39,13 @@ struct SoftmaxCrossEntropy {
     if (softcap > 0 && softcap < kLeast)
       throw Error(Errc::bad_argument, "softmax_cross_entropy: softcap is 0, which is none, or 1e-9 and more");
   }
-  static constexpr auto fields() {
-    return std::tuple{
-        Field{"label_smoothing", &SoftmaxCrossEntropy::label_smoothing, kFraction, "mass s spread evenly over classes"},
-        Field{"ignore_index", &SoftmaxCrossEntropy::ignore_index, Range{}, "rows with this label are left out"},
-        Field{"z_loss", &SoftmaxCrossEntropy::z_loss, Range{0, kMost},
-              "weight of lse(x)^2, which keeps logits from drifting"},
-        Field{"softcap", &SoftmaxCrossEntropy::softcap, Range{0, kMost},
-              "logits become softcap tanh(x/softcap); 0: none"},
-        Field{"temperature", &SoftmaxCrossEntropy::temperature, Range{kLeast, kMost},
-              "logits are divided by it first"}};
+  static void fields(auto&& field) {
+    field("label_smoothing", &SoftmaxCrossEntropy::label_smoothing, kFraction, "mass s spread evenly over classes");
+    field("ignore_index", &SoftmaxCrossEntropy::ignore_index, Range{}, "rows with this label are left out");
+    field("z_loss", &SoftmaxCrossEntropy::z_loss, Range{0, kMost},
+          "weight of lse(x)^2, which keeps logits from drifting");
+    field("softcap", &SoftmaxCrossEntropy::softcap, Range{0, kMost}, "logits become softcap tanh(x/softcap); 0: none");
+    field("temperature", &SoftmaxCrossEntropy::temperature, Range{kLeast, kMost}, "logits are divided by it first");
   }
 };
 

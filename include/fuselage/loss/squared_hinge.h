@@ -1,8 +1,6 @@
 // The squared hinge loss.
 #pragma once
 
-#include <tuple>
-
 #include "fuselage/core/field.h"
 #include "fuselage/core/scalar.h"
 #include "fuselage/loss/concepts.h"
@@ -17,7 +15,7 @@ struct SquaredHinge {
   static constexpr std::string_view summary = "maximum margin, smooth; labels -1 and +1";
   static constexpr Decision decision = Decision::sign;
   static constexpr Domain prediction = Domain::score, target = Domain::sign;
-  static constexpr auto fields() { return std::tuple{}; }
+  static void fields(auto&&) {}
 
   template <class S>
   FUSELAGE_HD ValueGrad<S> operator()(S y, S t) const {

@@ -1,8 +1,6 @@
 // Total variation, element by element.
 #pragma once
 
-#include <tuple>
-
 #include "fuselage/core/field.h"
 #include "fuselage/core/math.h"
 #include "fuselage/loss/concepts.h"
@@ -17,7 +15,7 @@ struct TotalVariation {
   static constexpr std::string_view summary = "half the absolute distance of two distributions";
   static constexpr Decision decision = Decision::none;
   static constexpr Domain prediction = Domain::real, target = Domain::real;
-  static constexpr auto fields() { return std::tuple{}; }
+  static void fields(auto&&) {}
 
   template <class S>
   FUSELAGE_HD ValueGrad<S> operator()(S y, S t) const {

@@ -1,8 +1,6 @@
 // The triplet loss of an anchor, a row like it, and one unlike it.
 #pragma once
 
-#include <tuple>
-
 #include "fuselage/core/field.h"
 #include "fuselage/core/math.h"
 #include "fuselage/loss/row.h"
@@ -27,12 +25,11 @@ struct Triplet {
   double p = 2;
   double eps = 1e-6;
   bool swap = false;
-  static constexpr auto fields() {
-    return std::tuple{
-        Field{"margin", &Triplet::margin, kNonNegative, "how much nearer"},
-        Field{"p", &Triplet::p, Range{1, 12}, "norm of the distances"},
-        Field{"eps", &Triplet::eps, kNonNegative, "added to every difference"},
-        Field{"swap", &Triplet::swap, Range{}, "takes the nearer of anchor and positive to the negative"}};
+  static void fields(auto&& field) {
+    field("margin", &Triplet::margin, kNonNegative, "how much nearer");
+    field("p", &Triplet::p, Range{1, 12}, "norm of the distances");
+    field("eps", &Triplet::eps, kNonNegative, "added to every difference");
+    field("swap", &Triplet::swap, Range{}, "takes the nearer of anchor and positive to the negative");
   }
 
   FUSELAGE_HD bool plain() const { return p == 1 || p == 2; }

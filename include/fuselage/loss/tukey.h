@@ -1,8 +1,6 @@
 // Tukey's biweight loss.
 #pragma once
 
-#include <tuple>
-
 #include "fuselage/core/field.h"
 #include "fuselage/core/scalar.h"
 #include "fuselage/loss/concepts.h"
@@ -21,8 +19,8 @@ struct Tukey {
   static constexpr Domain prediction = Domain::real, target = Domain::real;
   static constexpr Budget budget{8, 8, "a product of the squares of a rounded difference and scale"};
   double c = 4.685;
-  static constexpr auto fields() {
-    return std::tuple{Field{"c", &Tukey::c, Range{1e-9, 1e9}, "where a target stops to count, in its units"}};
+  static void fields(auto&& field) {
+    field("c", &Tukey::c, Range{1e-9, 1e9}, "where a target stops to count, in its units");
   }
 
   template <class S>

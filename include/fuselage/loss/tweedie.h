@@ -1,8 +1,6 @@
 // Tweedie negative log-likelihood.
 #pragma once
 
-#include <tuple>
-
 #include "fuselage/core/field.h"
 #include "fuselage/core/math.h"
 #include "fuselage/loss/concepts.h"
@@ -34,9 +32,8 @@ struct Tweedie {
   static constexpr Decision decision = Decision::none;
   static constexpr Domain prediction = Domain::log_mean, target = Domain::non_negative;
   double power = 1.5;
-  static constexpr auto fields() {
-    return std::tuple{
-        Field{"power", &Tweedie::power, Range{1, 2, true, true}, "variance grows as mean^power: 1 Poisson, 2 gamma"}};
+  static void fields(auto&& field) {
+    field("power", &Tweedie::power, Range{1, 2, true, true}, "variance grows as mean^power: 1 Poisson, 2 gamma");
   }
 
   template <class S>

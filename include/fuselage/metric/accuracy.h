@@ -1,8 +1,6 @@
 // Accuracy.
 #pragma once
 
-#include <tuple>
-
 #include "fuselage/batch.h"
 #include "fuselage/core/field.h"
 
@@ -14,7 +12,7 @@ namespace fuselage::metric {
 struct Accuracy {
   static constexpr std::string_view name = "accuracy", formula = "right / count", summary = "share of right decisions";
   static constexpr bool higher_is_better = true;
-  static constexpr auto fields() { return std::tuple{}; }
+  static void fields(auto&&) {}
   void request(MetricRequest& r) const { r.accuracy = true; }
   double value(const LossReport& r) const { return static_cast<double>(r.correct) / static_cast<double>(r.count); }
 };

@@ -1,8 +1,6 @@
 // Mean absolute error, as a metric.
 #pragma once
 
-#include <tuple>
-
 #include "fuselage/batch.h"
 #include "fuselage/core/field.h"
 
@@ -12,7 +10,7 @@ namespace fuselage::metric {
 struct Mae {
   static constexpr std::string_view name = "mae", formula = "mean |y - t|", summary = "mean absolute error";
   static constexpr bool higher_is_better = false;
-  static constexpr auto fields() { return std::tuple{}; }
+  static void fields(auto&&) {}
   void request(MetricRequest& r) const { r.errors = true; }
   double value(const LossReport& r) const { return r.abs_error_sum / static_cast<double>(r.count); }
 };

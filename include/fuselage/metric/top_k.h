@@ -1,8 +1,6 @@
 // Top-k accuracy.
 #pragma once
 
-#include <tuple>
-
 #include "fuselage/batch.h"
 #include "fuselage/core/field.h"
 
@@ -15,9 +13,7 @@ struct TopK {
                                     summary = "share of rows whose label is among the k largest";
   static constexpr bool higher_is_better = true;
   std::int64_t k = 5;
-  static constexpr auto fields() {
-    return std::tuple{Field{"k", &TopK::k, Range{1, 2147483647}, "how many of the largest logits"}};
-  }
+  static void fields(auto&& field) { field("k", &TopK::k, Range{1, 2147483647}, "how many of the largest logits"); }
   void request(MetricRequest& r) const { r.top_k = static_cast<std::int32_t>(k); }
   double value(const LossReport& r) const {
     return static_cast<double>(r.top_k_correct) / static_cast<double>(r.count);

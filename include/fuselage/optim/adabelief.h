@@ -1,8 +1,6 @@
 // Adam by the gradient's deviation from what was expected.
 #pragma once
 
-#include <tuple>
-
 #include "fuselage/core/field.h"
 #include "fuselage/optim/concepts.h"
 #include "fuselage/optim/moments.h"
@@ -18,12 +16,12 @@ struct AdaBelief {
   static constexpr std::string_view summary = "Adam by how far the gradient is from its mean";
   static constexpr int slots = 2;
   double lr = 1e-3, beta1 = 0.9, beta2 = 0.999, eps = 1e-16, eps_root = 1e-16;
-  static constexpr auto fields() {
-    return std::tuple{Field{"lr", &AdaBelief::lr, kNonNegative, "learning rate"},
-                      Field{"beta1", &AdaBelief::beta1, kDecayRate, "decay of the mean"},
-                      Field{"beta2", &AdaBelief::beta2, kDecayRate, "decay of the squared deviation"},
-                      Field{"eps", &AdaBelief::eps, kNonNegative, "added to the root of the deviation"},
-                      Field{"eps_root", &AdaBelief::eps_root, kNonNegative, "added to the squared deviation"}};
+  static void fields(auto&& field) {
+    field("lr", &AdaBelief::lr, kNonNegative, "learning rate");
+    field("beta1", &AdaBelief::beta1, kDecayRate, "decay of the mean");
+    field("beta2", &AdaBelief::beta2, kDecayRate, "decay of the squared deviation");
+    field("eps", &AdaBelief::eps, kNonNegative, "added to the root of the deviation");
+    field("eps_root", &AdaBelief::eps_root, kNonNegative, "added to the squared deviation");
   }
 
   struct Step {

@@ -1,8 +1,6 @@
 // Steps in the parameter's own units.
 #pragma once
 
-#include <tuple>
-
 #include "fuselage/core/field.h"
 #include "fuselage/optim/concepts.h"
 #include "fuselage/optim/moments.h"
@@ -17,10 +15,10 @@ struct Adadelta {
   static constexpr std::string_view summary = "rates from the sizes of past gradients and of past steps";
   static constexpr int slots = 2;
   double lr = 1, rho = 0.9, eps = 1e-6;
-  static constexpr auto fields() {
-    return std::tuple{Field{"lr", &Adadelta::lr, kNonNegative, "learning rate"},
-                      Field{"rho", &Adadelta::rho, kDecayRate, "decay of both means of squares"},
-                      Field{"eps", &Adadelta::eps, kNormaliser, "below both roots"}};
+  static void fields(auto&& field) {
+    field("lr", &Adadelta::lr, kNonNegative, "learning rate");
+    field("rho", &Adadelta::rho, kDecayRate, "decay of both means of squares");
+    field("eps", &Adadelta::eps, kNormaliser, "below both roots");
   }
 
   struct Step {

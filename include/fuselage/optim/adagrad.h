@@ -1,8 +1,6 @@
 // Rates that shrink by all gradients so far.
 #pragma once
 
-#include <tuple>
-
 #include "fuselage/core/field.h"
 #include "fuselage/optim/concepts.h"
 #include "fuselage/optim/moments.h"
@@ -19,12 +17,12 @@ struct Adagrad {
   static constexpr int slots = 1;
   double lr = 1e-2, lr_decay = 0, eps = 1e-10, initial = 0;
   EpsPlace eps_place = EpsPlace::outside;
-  static constexpr auto fields() {
-    return std::tuple{Field{"lr", &Adagrad::lr, kNonNegative, "learning rate"},
-                      Field{"lr_decay", &Adagrad::lr_decay, kNonNegative, "how the rate shrinks by the step"},
-                      Field{"eps", &Adagrad::eps, kNonNegative, "keeps the divisor from 0"},
-                      Field{"initial", &Adagrad::initial, kNonNegative, "where the sum of squares starts"},
-                      Field{"eps_place", &Adagrad::eps_place, Range{}, "eps outside the root, or inside"}};
+  static void fields(auto&& field) {
+    field("lr", &Adagrad::lr, kNonNegative, "learning rate");
+    field("lr_decay", &Adagrad::lr_decay, kNonNegative, "how the rate shrinks by the step");
+    field("eps", &Adagrad::eps, kNonNegative, "keeps the divisor from 0");
+    field("initial", &Adagrad::initial, kNonNegative, "where the sum of squares starts");
+    field("eps_place", &Adagrad::eps_place, Range{}, "eps outside the root, or inside");
   }
 
   struct Step {

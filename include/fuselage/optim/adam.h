@@ -1,8 +1,6 @@
 // Adam and AdamW.
 #pragma once
 
-#include <tuple>
-
 #include "fuselage/core/field.h"
 #include "fuselage/optim/concepts.h"
 #include "fuselage/optim/moments.h"
@@ -39,13 +37,13 @@ struct Adam {
   static constexpr int slots = 2;
   double lr = 1e-3, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, eps_root = 0;
   EpsForm eps_form = EpsForm::corrected;
-  static constexpr auto fields() {
-    return std::tuple{Field{"lr", &Adam::lr, kNonNegative, "learning rate"},
-                      Field{"beta1", &Adam::beta1, kDecayRate, "decay of the first moment"},
-                      Field{"beta2", &Adam::beta2, kDecayRate, "decay of the second moment"},
-                      Field{"eps", &Adam::eps, kNonNegative, "added to the root of the second moment"},
-                      Field{"eps_root", &Adam::eps_root, kNonNegative, "added below the root"},
-                      Field{"eps_form", &Adam::eps_form, Range{}, "eps after the bias correction, or before"}};
+  static void fields(auto&& field) {
+    field("lr", &Adam::lr, kNonNegative, "learning rate");
+    field("beta1", &Adam::beta1, kDecayRate, "decay of the first moment");
+    field("beta2", &Adam::beta2, kDecayRate, "decay of the second moment");
+    field("eps", &Adam::eps, kNonNegative, "added to the root of the second moment");
+    field("eps_root", &Adam::eps_root, kNonNegative, "added below the root");
+    field("eps_form", &Adam::eps_form, Range{}, "eps after the bias correction, or before");
   }
   using Step = AdamStep;
   FUSELAGE_HD Step at(std::int64_t t, double rate, double*) const { return AdamStep::at(t, rate, *this, 0); }
@@ -63,14 +61,14 @@ struct AdamW {
   static constexpr int slots = 2;
   double lr = 1e-3, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 1e-2, eps_root = 0;
   EpsForm eps_form = EpsForm::corrected;
-  static constexpr auto fields() {
-    return std::tuple{Field{"lr", &AdamW::lr, kNonNegative, "learning rate"},
-                      Field{"beta1", &AdamW::beta1, kDecayRate, "decay of the first moment"},
-                      Field{"beta2", &AdamW::beta2, kDecayRate, "decay of the second moment"},
-                      Field{"eps", &AdamW::eps, kNonNegative, "added to the root of the second moment"},
-                      Field{"weight_decay", &AdamW::weight_decay, kNonNegative, "share of p lost per unit of lr"},
-                      Field{"eps_root", &AdamW::eps_root, kNonNegative, "added below the root"},
-                      Field{"eps_form", &AdamW::eps_form, Range{}, "eps after the bias correction, or before"}};
+  static void fields(auto&& field) {
+    field("lr", &AdamW::lr, kNonNegative, "learning rate");
+    field("beta1", &AdamW::beta1, kDecayRate, "decay of the first moment");
+    field("beta2", &AdamW::beta2, kDecayRate, "decay of the second moment");
+    field("eps", &AdamW::eps, kNonNegative, "added to the root of the second moment");
+    field("weight_decay", &AdamW::weight_decay, kNonNegative, "share of p lost per unit of lr");
+    field("eps_root", &AdamW::eps_root, kNonNegative, "added below the root");
+    field("eps_form", &AdamW::eps_form, Range{}, "eps after the bias correction, or before");
   }
   using Step = AdamStep;
   FUSELAGE_HD Step at(std::int64_t t, double rate, double*) const { return AdamStep::at(t, rate, *this, weight_decay); }

@@ -1,8 +1,6 @@
 // Adam with the infinity norm.
 #pragma once
 
-#include <tuple>
-
 #include "fuselage/core/field.h"
 #include "fuselage/optim/concepts.h"
 #include "fuselage/optim/moments.h"
@@ -18,12 +16,12 @@ struct Adamax {
   static constexpr int slots = 2;
   double lr = 2e-3, beta1 = 0.9, beta2 = 0.999, eps = 1e-8;
   EpsPlace eps_place = EpsPlace::inside;
-  static constexpr auto fields() {
-    return std::tuple{Field{"lr", &Adamax::lr, kNonNegative, "learning rate"},
-                      Field{"beta1", &Adamax::beta1, kDecayRate, "decay of the first moment"},
-                      Field{"beta2", &Adamax::beta2, kDecayRate, "decay of the largest gradient"},
-                      Field{"eps", &Adamax::eps, kNonNegative, "keeps the divisor from 0"},
-                      Field{"eps_place", &Adamax::eps_place, Range{}, "eps beside u, or in its maximum"}};
+  static void fields(auto&& field) {
+    field("lr", &Adamax::lr, kNonNegative, "learning rate");
+    field("beta1", &Adamax::beta1, kDecayRate, "decay of the first moment");
+    field("beta2", &Adamax::beta2, kDecayRate, "decay of the largest gradient");
+    field("eps", &Adamax::eps, kNonNegative, "keeps the divisor from 0");
+    field("eps_place", &Adamax::eps_place, Range{}, "eps beside u, or in its maximum");
   }
 
   struct Step {

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <array>
-#include <tuple>
 
 #include "fuselage/core/field.h"
 #include "fuselage/optim/concepts.h"
@@ -25,15 +24,15 @@ struct Adan {
   static constexpr int slots = 4;
   double lr = 1e-3, beta1 = 0.98, beta2 = 0.92, beta3 = 0.99, eps = 1e-8, weight_decay = 0, eps_root = 0;
   DifferenceWeight difference = DifferenceWeight::beta2;
-  static constexpr auto fields() {
-    return std::tuple{Field{"lr", &Adan::lr, kNonNegative, "learning rate"},
-                      Field{"beta1", &Adan::beta1, kDecayRate, "decay of the gradient's mean"},
-                      Field{"beta2", &Adan::beta2, kDecayRate, "decay of the mean of its change"},
-                      Field{"beta3", &Adan::beta3, kDecayRate, "decay of the second moment"},
-                      Field{"eps", &Adan::eps, kNonNegative, "added to the root of the second moment"},
-                      Field{"weight_decay", &Adan::weight_decay, kNonNegative, "proximal decay per unit of lr"},
-                      Field{"eps_root", &Adan::eps_root, kNonNegative, "added below the root"},
-                      Field{"difference", &Adan::difference, Range{}, "what weighs the gradient's change"}};
+  static void fields(auto&& field) {
+    field("lr", &Adan::lr, kNonNegative, "learning rate");
+    field("beta1", &Adan::beta1, kDecayRate, "decay of the gradient's mean");
+    field("beta2", &Adan::beta2, kDecayRate, "decay of the mean of its change");
+    field("beta3", &Adan::beta3, kDecayRate, "decay of the second moment");
+    field("eps", &Adan::eps, kNonNegative, "added to the root of the second moment");
+    field("weight_decay", &Adan::weight_decay, kNonNegative, "proximal decay per unit of lr");
+    field("eps_root", &Adan::eps_root, kNonNegative, "added below the root");
+    field("difference", &Adan::difference, Range{}, "what weighs the gradient's change");
   }
 
   struct Step {

@@ -1,8 +1,6 @@
 // Adam with a second, slow mean of the gradient.
 #pragma once
 
-#include <tuple>
-
 #include "fuselage/core/field.h"
 #include "fuselage/optim/concepts.h"
 #include "fuselage/optim/moments.h"
@@ -20,16 +18,16 @@ struct AdEmaMix {
   static constexpr int slots = 3;
   double lr = 1e-3, beta1 = 0.9, beta2 = 0.999, beta3 = 0.9999, alpha = 5, eps = 1e-8, weight_decay = 0, eps_root = 0;
   std::int64_t warmup = 0;
-  static constexpr auto fields() {
-    return std::tuple{Field{"lr", &AdEmaMix::lr, kNonNegative, "learning rate"},
-                      Field{"beta1", &AdEmaMix::beta1, Range{0, 1, true, true}, "decay of the fast mean"},
-                      Field{"beta2", &AdEmaMix::beta2, kDecayRate, "decay of the second moment"},
-                      Field{"beta3", &AdEmaMix::beta3, Range{0, 1, true, true}, "decay of the slow mean"},
-                      Field{"alpha", &AdEmaMix::alpha, kNonNegative, "weight of the slow mean"},
-                      Field{"eps", &AdEmaMix::eps, kNonNegative, "added to the root of the second moment"},
-                      Field{"weight_decay", &AdEmaMix::weight_decay, kNonNegative, "share of p lost per unit of lr"},
-                      Field{"eps_root", &AdEmaMix::eps_root, kNonNegative, "added below the root"},
-                      Field{"warmup", &AdEmaMix::warmup, Range{0, 9e15}, "steps until alpha and beta3 are whole"}};
+  static void fields(auto&& field) {
+    field("lr", &AdEmaMix::lr, kNonNegative, "learning rate");
+    field("beta1", &AdEmaMix::beta1, Range{0, 1, true, true}, "decay of the fast mean");
+    field("beta2", &AdEmaMix::beta2, kDecayRate, "decay of the second moment");
+    field("beta3", &AdEmaMix::beta3, Range{0, 1, true, true}, "decay of the slow mean");
+    field("alpha", &AdEmaMix::alpha, kNonNegative, "weight of the slow mean");
+    field("eps", &AdEmaMix::eps, kNonNegative, "added to the root of the second moment");
+    field("weight_decay", &AdEmaMix::weight_decay, kNonNegative, "share of p lost per unit of lr");
+    field("eps_root", &AdEmaMix::eps_root, kNonNegative, "added below the root");
+    field("warmup", &AdEmaMix::warmup, Range{0, 9e15}, "steps until alpha and beta3 are whole");
   }
 
   struct Step {

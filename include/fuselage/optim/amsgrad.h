@@ -2,7 +2,6 @@
 #pragma once
 
 #include <array>
-#include <tuple>
 
 #include "fuselage/core/field.h"
 #include "fuselage/optim/concepts.h"
@@ -24,14 +23,14 @@ struct AmsGrad {
   double lr = 1e-3, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, eps_root = 0;
   EpsForm eps_form = EpsForm::corrected;
   MaximumOf maximum_of = MaximumOf::raw;
-  static constexpr auto fields() {
-    return std::tuple{Field{"lr", &AmsGrad::lr, kNonNegative, "learning rate"},
-                      Field{"beta1", &AmsGrad::beta1, kDecayRate, "decay of the first moment"},
-                      Field{"beta2", &AmsGrad::beta2, kDecayRate, "decay of the second moment"},
-                      Field{"eps", &AmsGrad::eps, kNonNegative, "added to the root of the maximum"},
-                      Field{"eps_root", &AmsGrad::eps_root, kNonNegative, "added below the root"},
-                      Field{"eps_form", &AmsGrad::eps_form, Range{}, "eps after the bias correction, or before"},
-                      Field{"maximum_of", &AmsGrad::maximum_of, Range{}, "second moments as they are, or corrected"}};
+  static void fields(auto&& field) {
+    field("lr", &AmsGrad::lr, kNonNegative, "learning rate");
+    field("beta1", &AmsGrad::beta1, kDecayRate, "decay of the first moment");
+    field("beta2", &AmsGrad::beta2, kDecayRate, "decay of the second moment");
+    field("eps", &AmsGrad::eps, kNonNegative, "added to the root of the maximum");
+    field("eps_root", &AmsGrad::eps_root, kNonNegative, "added below the root");
+    field("eps_form", &AmsGrad::eps_form, Range{}, "eps after the bias correction, or before");
+    field("maximum_of", &AmsGrad::maximum_of, Range{}, "second moments as they are, or corrected");
   }
 
   struct Step {

@@ -1,8 +1,6 @@
 // Adam with a rate for each tensor.
 #pragma once
 
-#include <tuple>
-
 #include "fuselage/core/field.h"
 #include "fuselage/optim/concepts.h"
 #include "fuselage/optim/moments.h"
@@ -20,15 +18,15 @@ struct Lamb {
   static constexpr int slots = 2;
   double lr = 1e-3, beta1 = 0.9, beta2 = 0.999, eps = 1e-6, weight_decay = 0, eps_root = 0, lowest = 0,
          highest = kInfinity;
-  static constexpr auto fields() {
-    return std::tuple{Field{"lr", &Lamb::lr, kNonNegative, "learning rate"},
-                      Field{"beta1", &Lamb::beta1, kDecayRate, "decay of the first moment"},
-                      Field{"beta2", &Lamb::beta2, kDecayRate, "decay of the second moment"},
-                      Field{"eps", &Lamb::eps, kNonNegative, "added to the root of the second moment"},
-                      Field{"weight_decay", &Lamb::weight_decay, kNonNegative, "share of p in the update"},
-                      Field{"eps_root", &Lamb::eps_root, kNonNegative, "added below the root"},
-                      Field{"lowest", &Lamb::lowest, kNonNegative, "least ratio of the norms"},
-                      Field{"highest", &Lamb::highest, Range{0, kInfinity}, "greatest ratio of the norms"}};
+  static void fields(auto&& field) {
+    field("lr", &Lamb::lr, kNonNegative, "learning rate");
+    field("beta1", &Lamb::beta1, kDecayRate, "decay of the first moment");
+    field("beta2", &Lamb::beta2, kDecayRate, "decay of the second moment");
+    field("eps", &Lamb::eps, kNonNegative, "added to the root of the second moment");
+    field("weight_decay", &Lamb::weight_decay, kNonNegative, "share of p in the update");
+    field("eps_root", &Lamb::eps_root, kNonNegative, "added below the root");
+    field("lowest", &Lamb::lowest, kNonNegative, "least ratio of the norms");
+    field("highest", &Lamb::highest, Range{0, kInfinity}, "greatest ratio of the norms");
   }
   void check() const {
     if (lowest > highest) throw Error(Errc::bad_argument, "lamb: lowest is above highest");

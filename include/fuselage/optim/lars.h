@@ -2,7 +2,6 @@
 #pragma once
 
 #include <array>
-#include <tuple>
 
 #include "fuselage/core/field.h"
 #include "fuselage/optim/concepts.h"
@@ -26,14 +25,14 @@ struct Lars {
   double lr = 1e-3, momentum = 0.9, weight_decay = 0, trust = 1e-3, eps = 0;
   bool nesterov = false;
   LarsNorm norm = LarsNorm::separate;
-  static constexpr auto fields() {
-    return std::tuple{Field{"lr", &Lars::lr, kNonNegative, "learning rate"},
-                      Field{"momentum", &Lars::momentum, kDecayRate, "share of the velocity that is kept"},
-                      Field{"weight_decay", &Lars::weight_decay, kNonNegative, "share of p in the gradient"},
-                      Field{"trust", &Lars::trust, kNonNegative, "how far a step may go, as a share of the norm"},
-                      Field{"eps", &Lars::eps, kNonNegative, "added to the ratio's divisor"},
-                      Field{"nesterov", &Lars::nesterov, kFraction, "look ahead by the velocity"},
-                      Field{"norm", &Lars::norm, Range{}, "norms of gradient and decay apart, or of their sum"}};
+  static void fields(auto&& field) {
+    field("lr", &Lars::lr, kNonNegative, "learning rate");
+    field("momentum", &Lars::momentum, kDecayRate, "share of the velocity that is kept");
+    field("weight_decay", &Lars::weight_decay, kNonNegative, "share of p in the gradient");
+    field("trust", &Lars::trust, kNonNegative, "how far a step may go, as a share of the norm");
+    field("eps", &Lars::eps, kNonNegative, "added to the ratio's divisor");
+    field("nesterov", &Lars::nesterov, kFraction, "look ahead by the velocity");
+    field("norm", &Lars::norm, Range{}, "norms of gradient and decay apart, or of their sum");
   }
   FUSELAGE_HD unsigned in_use() const { return momentum > 0; }
 

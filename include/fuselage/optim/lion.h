@@ -1,8 +1,6 @@
 // Evolved sign momentum.
 #pragma once
 
-#include <tuple>
-
 #include "fuselage/core/field.h"
 #include "fuselage/optim/concepts.h"
 #include "fuselage/optim/moments.h"
@@ -17,11 +15,11 @@ struct Lion {
   static constexpr std::string_view summary = "steps of one size, by the sign of a mean; one state value";
   static constexpr int slots = 1;
   double lr = 1e-4, beta1 = 0.9, beta2 = 0.99, weight_decay = 0;
-  static constexpr auto fields() {
-    return std::tuple{Field{"lr", &Lion::lr, kNonNegative, "learning rate"},
-                      Field{"beta1", &Lion::beta1, kDecayRate, "share of the mean in the step"},
-                      Field{"beta2", &Lion::beta2, kDecayRate, "decay of the mean"},
-                      Field{"weight_decay", &Lion::weight_decay, kNonNegative, "share of p lost per unit of lr"}};
+  static void fields(auto&& field) {
+    field("lr", &Lion::lr, kNonNegative, "learning rate");
+    field("beta1", &Lion::beta1, kDecayRate, "share of the mean in the step");
+    field("beta2", &Lion::beta2, kDecayRate, "decay of the mean");
+    field("weight_decay", &Lion::weight_decay, kNonNegative, "share of p lost per unit of lr");
   }
 
   struct Step {

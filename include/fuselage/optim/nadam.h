@@ -1,8 +1,6 @@
 // Adam with Nesterov's momentum.
 #pragma once
 
-#include <tuple>
-
 #include "fuselage/core/field.h"
 #include "fuselage/optim/concepts.h"
 #include "fuselage/optim/moments.h"
@@ -21,14 +19,14 @@ struct Nadam {
   static constexpr bool has_memory = true;
   double lr = 2e-3, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, momentum_decay = 4e-3, eps_root = 0;
   bool constant_momentum = false;
-  static constexpr auto fields() {
-    return std::tuple{Field{"lr", &Nadam::lr, kNonNegative, "learning rate"},
-                      Field{"beta1", &Nadam::beta1, kDecayRate, "decay of the first moment"},
-                      Field{"beta2", &Nadam::beta2, kDecayRate, "decay of the second moment"},
-                      Field{"eps", &Nadam::eps, kNonNegative, "added to the root of the second moment"},
-                      Field{"momentum_decay", &Nadam::momentum_decay, kNonNegative, "how soon mu grows to beta1"},
-                      Field{"eps_root", &Nadam::eps_root, kNonNegative, "added below the root"},
-                      Field{"constant_momentum", &Nadam::constant_momentum, kFraction, "mu is beta1 from the start"}};
+  static void fields(auto&& field) {
+    field("lr", &Nadam::lr, kNonNegative, "learning rate");
+    field("beta1", &Nadam::beta1, kDecayRate, "decay of the first moment");
+    field("beta2", &Nadam::beta2, kDecayRate, "decay of the second moment");
+    field("eps", &Nadam::eps, kNonNegative, "added to the root of the second moment");
+    field("momentum_decay", &Nadam::momentum_decay, kNonNegative, "how soon mu grows to beta1");
+    field("eps_root", &Nadam::eps_root, kNonNegative, "added below the root");
+    field("constant_momentum", &Nadam::constant_momentum, kFraction, "mu is beta1 from the start");
   }
 
   struct Step {

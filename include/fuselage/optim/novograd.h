@@ -1,8 +1,6 @@
 // Adam with one second moment for each tensor.
 #pragma once
 
-#include <tuple>
-
 #include "fuselage/core/field.h"
 #include "fuselage/optim/concepts.h"
 #include "fuselage/optim/moments.h"
@@ -21,14 +19,14 @@ struct NovoGrad {
   static constexpr bool keeps_a_number = true;  // v
   double lr = 1e-3, beta1 = 0.95, beta2 = 0.98, eps = 1e-8, weight_decay = 0, eps_root = 0;
   bool averaging = false;
-  static constexpr auto fields() {
-    return std::tuple{Field{"lr", &NovoGrad::lr, kNonNegative, "learning rate"},
-                      Field{"beta1", &NovoGrad::beta1, kDecayRate, "decay of the first moment"},
-                      Field{"beta2", &NovoGrad::beta2, kDecayRate, "decay of the tensor's second moment"},
-                      Field{"eps", &NovoGrad::eps, kNonNegative, "added to the root of the second moment"},
-                      Field{"weight_decay", &NovoGrad::weight_decay, kNonNegative, "share of p in the update"},
-                      Field{"eps_root", &NovoGrad::eps_root, kNonNegative, "added below the root"},
-                      Field{"averaging", &NovoGrad::averaging, kFraction, "the first moment is a mean, not a sum"}};
+  static void fields(auto&& field) {
+    field("lr", &NovoGrad::lr, kNonNegative, "learning rate");
+    field("beta1", &NovoGrad::beta1, kDecayRate, "decay of the first moment");
+    field("beta2", &NovoGrad::beta2, kDecayRate, "decay of the tensor's second moment");
+    field("eps", &NovoGrad::eps, kNonNegative, "added to the root of the second moment");
+    field("weight_decay", &NovoGrad::weight_decay, kNonNegative, "share of p in the update");
+    field("eps_root", &NovoGrad::eps_root, kNonNegative, "added below the root");
+    field("averaging", &NovoGrad::averaging, kFraction, "the first moment is a mean, not a sum");
   }
 
   struct Step {

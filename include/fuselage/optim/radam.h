@@ -1,8 +1,6 @@
 // Adam with a rectified adaptive rate.
 #pragma once
 
-#include <tuple>
-
 #include "fuselage/core/field.h"
 #include "fuselage/optim/concepts.h"
 #include "fuselage/optim/moments.h"
@@ -19,15 +17,15 @@ struct Radam {
   static constexpr int slots = 2;
   double lr = 1e-3, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, threshold = 5, eps_root = 0;
   EpsForm eps_form = EpsForm::uncorrected;
-  static constexpr auto fields() {
-    return std::tuple{Field{"lr", &Radam::lr, kNonNegative, "learning rate"},
-                      Field{"beta1", &Radam::beta1, kDecayRate, "decay of the first moment"},
-                      Field{"beta2", &Radam::beta2, kDecayRate, "decay of the second moment"},
-                      Field{"eps", &Radam::eps, kNonNegative, "added to the root of the second moment"},
-                      Field{"threshold", &Radam::threshold, Range{4, kInfinity, false, true},
-                            "length of the average above which the rate adapts"},
-                      Field{"eps_root", &Radam::eps_root, kNonNegative, "added below the root"},
-                      Field{"eps_form", &Radam::eps_form, Range{}, "eps after the bias correction, or before"}};
+  static void fields(auto&& field) {
+    field("lr", &Radam::lr, kNonNegative, "learning rate");
+    field("beta1", &Radam::beta1, kDecayRate, "decay of the first moment");
+    field("beta2", &Radam::beta2, kDecayRate, "decay of the second moment");
+    field("eps", &Radam::eps, kNonNegative, "added to the root of the second moment");
+    field("threshold", &Radam::threshold, Range{4, kInfinity, false, true},
+          "length of the average above which the rate adapts");
+    field("eps_root", &Radam::eps_root, kNonNegative, "added below the root");
+    field("eps_form", &Radam::eps_form, Range{}, "eps after the bias correction, or before");
   }
 
   struct Step {

@@ -1,8 +1,6 @@
 // Rates by the size of late gradients.
 #pragma once
 
-#include <tuple>
-
 #include "fuselage/core/field.h"
 #include "fuselage/optim/concepts.h"
 #include "fuselage/optim/moments.h"
@@ -23,18 +21,17 @@ struct RmsProp {
   bool centered = false, nesterov = false, bias_correction = false;
   EpsPlace eps_place = EpsPlace::outside;
   Velocity velocity = Velocity::plain;
-  static constexpr auto fields() {
-    return std::tuple{
-        Field{"lr", &RmsProp::lr, kNonNegative, "learning rate"},
-        Field{"rho", &RmsProp::rho, kDecayRate, "decay of the mean square"},
-        Field{"eps", &RmsProp::eps, kNonNegative, "keeps the divisor from 0"},
-        Field{"momentum", &RmsProp::momentum, kDecayRate, "share of the velocity that is kept"},
-        Field{"initial", &RmsProp::initial, kNonNegative, "where the mean square starts"},
-        Field{"centered", &RmsProp::centered, kFraction, "the variance in place of the mean square"},
-        Field{"nesterov", &RmsProp::nesterov, kFraction, "look ahead by the velocity"},
-        Field{"bias_correction", &RmsProp::bias_correction, kFraction, "correct the means for their start"},
-        Field{"eps_place", &RmsProp::eps_place, Range{}, "eps outside the root, or inside"},
-        Field{"velocity", &RmsProp::velocity, Range{}, "without the learning rate in it, or with it"}};
+  static void fields(auto&& field) {
+    field("lr", &RmsProp::lr, kNonNegative, "learning rate");
+    field("rho", &RmsProp::rho, kDecayRate, "decay of the mean square");
+    field("eps", &RmsProp::eps, kNonNegative, "keeps the divisor from 0");
+    field("momentum", &RmsProp::momentum, kDecayRate, "share of the velocity that is kept");
+    field("initial", &RmsProp::initial, kNonNegative, "where the mean square starts");
+    field("centered", &RmsProp::centered, kFraction, "the variance in place of the mean square");
+    field("nesterov", &RmsProp::nesterov, kFraction, "look ahead by the velocity");
+    field("bias_correction", &RmsProp::bias_correction, kFraction, "correct the means for their start");
+    field("eps_place", &RmsProp::eps_place, Range{}, "eps outside the root, or inside");
+    field("velocity", &RmsProp::velocity, Range{}, "without the learning rate in it, or with it");
   }
   FUSELAGE_HD unsigned in_use() const { return 1u | (centered ? 2u : 0u) | (momentum > 0 ? 4u : 0u); }
 

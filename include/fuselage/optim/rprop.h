@@ -1,8 +1,6 @@
 // Steps whose sizes follow the signs of the gradient alone.
 #pragma once
 
-#include <tuple>
-
 #include "fuselage/core/error.h"
 #include "fuselage/core/field.h"
 #include "fuselage/optim/concepts.h"
@@ -21,12 +19,12 @@ struct Rprop {
       "step sizes of their own, by the signs of the gradient; for whole batches";
   static constexpr int slots = 2;
   double lr = 1e-2, shrink = 0.5, grow = 1.2, smallest = 1e-6, largest = 50;
-  static constexpr auto fields() {
-    return std::tuple{Field{"lr", &Rprop::lr, kNonNegative, "size of the first step"},
-                      Field{"shrink", &Rprop::shrink, Range{0, 1, true, true}, "factor where the sign turned"},
-                      Field{"grow", &Rprop::grow, Range{1, kInfinity, true, true}, "factor where it stayed"},
-                      Field{"smallest", &Rprop::smallest, kNonNegative, "no step is smaller"},
-                      Field{"largest", &Rprop::largest, kNonNegative, "no step is larger"}};
+  static void fields(auto&& field) {
+    field("lr", &Rprop::lr, kNonNegative, "size of the first step");
+    field("shrink", &Rprop::shrink, Range{0, 1, true, true}, "factor where the sign turned");
+    field("grow", &Rprop::grow, Range{1, kInfinity, true, true}, "factor where it stayed");
+    field("smallest", &Rprop::smallest, kNonNegative, "no step is smaller");
+    field("largest", &Rprop::largest, kNonNegative, "no step is larger");
   }
   void check() const {
     if (smallest > largest) throw Error(Errc::bad_argument, "rprop: smallest is above largest");

@@ -1,8 +1,6 @@
 // Averaging in place of a schedule.
 #pragma once
 
-#include <tuple>
-
 #include "fuselage/core/field.h"
 #include "fuselage/optim/concepts.h"
 #include "fuselage/optim/moments.h"
@@ -45,12 +43,12 @@ struct ScheduleFreeSgd {
   static constexpr int slots = 1;
   static constexpr bool has_memory = true;
   double lr = 1, beta1 = 0.9, weight_decay = 0, power = 0, lr_power = 2;
-  static constexpr auto fields() {
-    return std::tuple{Field{"lr", &ScheduleFreeSgd::lr, kNonNegative, "learning rate"},
-                      Field{"beta1", &ScheduleFreeSgd::beta1, Range{0, 1, true, true}, "how near y is to the average"},
-                      Field{"weight_decay", &ScheduleFreeSgd::weight_decay, kNonNegative, "share of y in the gradient"},
-                      Field{"power", &ScheduleFreeSgd::power, kNonNegative, "steps weigh as t^power"},
-                      Field{"lr_power", &ScheduleFreeSgd::lr_power, kNonNegative, "and as the greatest lr^lr_power"}};
+  static void fields(auto&& field) {
+    field("lr", &ScheduleFreeSgd::lr, kNonNegative, "learning rate");
+    field("beta1", &ScheduleFreeSgd::beta1, Range{0, 1, true, true}, "how near y is to the average");
+    field("weight_decay", &ScheduleFreeSgd::weight_decay, kNonNegative, "share of y in the gradient");
+    field("power", &ScheduleFreeSgd::power, kNonNegative, "steps weigh as t^power");
+    field("lr_power", &ScheduleFreeSgd::lr_power, kNonNegative, "and as the greatest lr^lr_power");
   }
 
   struct Step {
@@ -75,15 +73,14 @@ struct ScheduleFreeAdamW {
   static constexpr int slots = 2;
   static constexpr bool has_memory = true;
   double lr = 2.5e-3, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0, power = 0, lr_power = 2;
-  static constexpr auto fields() {
-    return std::tuple{
-        Field{"lr", &ScheduleFreeAdamW::lr, kNonNegative, "learning rate"},
-        Field{"beta1", &ScheduleFreeAdamW::beta1, Range{0, 1, true, true}, "how near y is to the average"},
-        Field{"beta2", &ScheduleFreeAdamW::beta2, kDecayRate, "decay of the second moment"},
-        Field{"eps", &ScheduleFreeAdamW::eps, kNonNegative, "added to the root of the second moment"},
-        Field{"weight_decay", &ScheduleFreeAdamW::weight_decay, kNonNegative, "share of y in the direction"},
-        Field{"power", &ScheduleFreeAdamW::power, kNonNegative, "steps weigh as t^power"},
-        Field{"lr_power", &ScheduleFreeAdamW::lr_power, kNonNegative, "and as the greatest lr^lr_power"}};
+  static void fields(auto&& field) {
+    field("lr", &ScheduleFreeAdamW::lr, kNonNegative, "learning rate");
+    field("beta1", &ScheduleFreeAdamW::beta1, Range{0, 1, true, true}, "how near y is to the average");
+    field("beta2", &ScheduleFreeAdamW::beta2, kDecayRate, "decay of the second moment");
+    field("eps", &ScheduleFreeAdamW::eps, kNonNegative, "added to the root of the second moment");
+    field("weight_decay", &ScheduleFreeAdamW::weight_decay, kNonNegative, "share of y in the direction");
+    field("power", &ScheduleFreeAdamW::power, kNonNegative, "steps weigh as t^power");
+    field("lr_power", &ScheduleFreeAdamW::lr_power, kNonNegative, "and as the greatest lr^lr_power");
   }
 
   struct Step {

@@ -1,8 +1,6 @@
 // Stochastic gradient descent with momentum.
 #pragma once
 
-#include <tuple>
-
 #include "fuselage/core/field.h"
 #include "fuselage/optim/concepts.h"
 #include "fuselage/optim/moments.h"
@@ -22,12 +20,12 @@ struct Sgd {
   double lr = 1e-3, momentum = 0, dampening = 0;
   bool nesterov = false;
   Velocity velocity = Velocity::plain;
-  static constexpr auto fields() {
-    return std::tuple{Field{"lr", &Sgd::lr, kNonNegative, "learning rate"},
-                      Field{"momentum", &Sgd::momentum, kDecayRate, "share of the velocity that is kept"},
-                      Field{"dampening", &Sgd::dampening, kFraction, "share of the gradient kept out of the velocity"},
-                      Field{"nesterov", &Sgd::nesterov, kFraction, "look ahead by the velocity"},
-                      Field{"velocity", &Sgd::velocity, Range{}, "without the learning rate in it, or with it"}};
+  static void fields(auto&& field) {
+    field("lr", &Sgd::lr, kNonNegative, "learning rate");
+    field("momentum", &Sgd::momentum, kDecayRate, "share of the velocity that is kept");
+    field("dampening", &Sgd::dampening, kFraction, "share of the gradient kept out of the velocity");
+    field("nesterov", &Sgd::nesterov, kFraction, "look ahead by the velocity");
+    field("velocity", &Sgd::velocity, Range{}, "without the learning rate in it, or with it");
   }
   FUSELAGE_HD unsigned in_use() const { return momentum > 0; }
 

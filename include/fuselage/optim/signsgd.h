@@ -1,8 +1,6 @@
 // Gradient descent by signs.
 #pragma once
 
-#include <tuple>
-
 #include "fuselage/core/field.h"
 #include "fuselage/optim/concepts.h"
 #include "fuselage/optim/moments.h"
@@ -17,9 +15,9 @@ struct SignSgd {
   static constexpr std::string_view summary = "steps of one size, by the sign of the gradient or of its mean";
   static constexpr int slots = 1;
   double lr = 1e-3, momentum = 0;
-  static constexpr auto fields() {
-    return std::tuple{Field{"lr", &SignSgd::lr, kNonNegative, "learning rate"},
-                      Field{"momentum", &SignSgd::momentum, kDecayRate, "share of the mean that is kept; 0: no mean"}};
+  static void fields(auto&& field) {
+    field("lr", &SignSgd::lr, kNonNegative, "learning rate");
+    field("momentum", &SignSgd::momentum, kDecayRate, "share of the mean that is kept; 0: no mean");
   }
   FUSELAGE_HD unsigned in_use() const { return momentum > 0; }
 

@@ -1,8 +1,6 @@
 // Adam with an additive second moment.
 #pragma once
 
-#include <tuple>
-
 #include "fuselage/core/field.h"
 #include "fuselage/optim/concepts.h"
 #include "fuselage/optim/moments.h"
@@ -18,13 +16,13 @@ struct Yogi {
   static constexpr std::string_view summary = "Adam whose second moment grows and shrinks by at most g^2 a step";
   static constexpr int slots = 2;
   double lr = 1e-2, beta1 = 0.9, beta2 = 0.999, eps = 1e-3, eps_root = 0, initial = 1e-6;
-  static constexpr auto fields() {
-    return std::tuple{Field{"lr", &Yogi::lr, kNonNegative, "learning rate"},
-                      Field{"beta1", &Yogi::beta1, kDecayRate, "decay of the first moment"},
-                      Field{"beta2", &Yogi::beta2, kDecayRate, "1 less the share of g^2 that v moves by"},
-                      Field{"eps", &Yogi::eps, kNonNegative, "added to the root of the second moment"},
-                      Field{"eps_root", &Yogi::eps_root, kNonNegative, "added below the root"},
-                      Field{"initial", &Yogi::initial, kNonNegative, "where both moments start"}};
+  static void fields(auto&& field) {
+    field("lr", &Yogi::lr, kNonNegative, "learning rate");
+    field("beta1", &Yogi::beta1, kDecayRate, "decay of the first moment");
+    field("beta2", &Yogi::beta2, kDecayRate, "1 less the share of g^2 that v moves by");
+    field("eps", &Yogi::eps, kNonNegative, "added to the root of the second moment");
+    field("eps_root", &Yogi::eps_root, kNonNegative, "added below the root");
+    field("initial", &Yogi::initial, kNonNegative, "where both moments start");
   }
 
   struct Step {

@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <tuple>
 
 #include "fuselage/schedule/concepts.h"
 
@@ -26,17 +25,16 @@ struct Cosine {
   std::int64_t first = 0;
   double growth = 1, shrink = 1;
   bool swing = false;
-  static constexpr auto fields() {
-    return std::tuple{
-        Field{"total", &Cosine::total, kSteps,
-              "steps until the floor; 0: a trainer's whole run, elsewhere never; without end where there are restarts"},
-        Field{"warmup", &Cosine::warmup, kSteps, "steps of linear warm-up"},
-        Field{"floor", &Cosine::floor, kFraction, "factor at the end"},
-        Field{"power", &Cosine::power, kPositive, "exponent of the cosine"},
-        Field{"first", &Cosine::first, kSteps, "steps of the first period; 0: no restarts"},
-        Field{"growth", &Cosine::growth, Range{1, 1e6}, "a period's steps by those of the one before"},
-        Field{"shrink", &Cosine::shrink, kPositive, "a period's height by that of the one before"},
-        Field{"swing", &Cosine::swing, kFraction, "goes on after step total: up and down, or with its restarts"}};
+  static void fields(auto&& field) {
+    field("total", &Cosine::total, kSteps,
+          "steps until the floor; 0: a trainer's whole run, elsewhere never; without end where there are restarts");
+    field("warmup", &Cosine::warmup, kSteps, "steps of linear warm-up");
+    field("floor", &Cosine::floor, kFraction, "factor at the end");
+    field("power", &Cosine::power, kPositive, "exponent of the cosine");
+    field("first", &Cosine::first, kSteps, "steps of the first period; 0: no restarts");
+    field("growth", &Cosine::growth, Range{1, 1e6}, "a period's steps by those of the one before");
+    field("shrink", &Cosine::shrink, kPositive, "a period's height by that of the one before");
+    field("swing", &Cosine::swing, kFraction, "goes on after step total: up and down, or with its restarts");
   }
   void check() const {
     const auto refuse = [](const std::string& text) { throw Error(Errc::bad_argument, "cosine: " + text); };

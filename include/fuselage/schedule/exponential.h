@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <string_view>
-#include <tuple>
 
 #include "fuselage/schedule/concepts.h"
 
@@ -23,12 +22,12 @@ struct Exponential {
   std::int64_t every = 1, begin = 0;
   bool staircase = false;
   double limit = 0;
-  static constexpr auto fields() {
-    return std::tuple{Field{"gamma", &Exponential::gamma, kPositive, "factor of `every` steps"},
-                      Field{"every", &Exponential::every, kSomeSteps, "steps"},
-                      Field{"begin", &Exponential::begin, kSteps, "steps before the decay"},
-                      Field{"staircase", &Exponential::staircase, kFraction, "floor of the exponent"},
-                      Field{"limit", &Exponential::limit, kNonNegative, "the last value; 0: none"}};
+  static void fields(auto&& field) {
+    field("gamma", &Exponential::gamma, kPositive, "factor of `every` steps");
+    field("every", &Exponential::every, kSomeSteps, "steps");
+    field("begin", &Exponential::begin, kSteps, "steps before the decay");
+    field("staircase", &Exponential::staircase, kFraction, "floor of the exponent");
+    field("limit", &Exponential::limit, kNonNegative, "the last value; 0: none");
   }
   FUSELAGE_HD double factor(std::int64_t step) const {
     const double f = step > begin ? pow(gamma, periods(step - begin, every, staircase)) : 1;
@@ -44,10 +43,10 @@ struct InverseTime {
   double rate = 1;
   std::int64_t every = 1000;
   bool staircase = false;
-  static constexpr auto fields() {
-    return std::tuple{Field{"rate", &InverseTime::rate, kNonNegative, "what `every` steps add to the divisor"},
-                      Field{"every", &InverseTime::every, kSomeSteps, "steps"},
-                      Field{"staircase", &InverseTime::staircase, kFraction, "floor of step/every"}};
+  static void fields(auto&& field) {
+    field("rate", &InverseTime::rate, kNonNegative, "what `every` steps add to the divisor");
+    field("every", &InverseTime::every, kSomeSteps, "steps");
+    field("staircase", &InverseTime::staircase, kFraction, "floor of step/every");
   }
   FUSELAGE_HD double factor(std::int64_t step) const { return 1 / (1 + rate * periods(step, every, staircase)); }
 };
@@ -57,9 +56,8 @@ struct InverseSqrt {
   static constexpr std::string_view name = "inverse_sqrt", formula = "sqrt(timescale/(timescale + step))",
                                     summary = "divided by the root of what grows as the time";
   std::int64_t timescale = 1000;
-  static constexpr auto fields() {
-    return std::tuple{
-        Field{"timescale", &InverseSqrt::timescale, kSomeSteps, "steps until it is divided by the root of 2"}};
+  static void fields(auto&& field) {
+    field("timescale", &InverseSqrt::timescale, kSomeSteps, "steps until it is divided by the root of 2");
   }
   FUSELAGE_HD double factor(std::int64_t step) const {
     const double t = static_cast<double>(timescale);

@@ -4,7 +4,6 @@
 #include <array>
 #include <cstdint>
 #include <string_view>
-#include <tuple>
 
 #include "fuselage/schedule/concepts.h"
 
@@ -26,13 +25,13 @@ struct OneCycle {
   double pct_start = 0.3, div_factor = 25, final_div_factor = 1e4;
   Anneal anneal = Anneal::cos;
   bool three_phase = false;
-  static constexpr auto fields() {
-    return std::tuple{Field{"total", &OneCycle::total, kSteps, kTotalHelp},
-                      Field{"pct_start", &OneCycle::pct_start, kFraction, "share of the steps that go up"},
-                      Field{"div_factor", &OneCycle::div_factor, kPositive, "the greatest factor by the first"},
-                      Field{"final_div_factor", &OneCycle::final_div_factor, kPositive, "the first factor by the last"},
-                      Field{"anneal", &OneCycle::anneal, Range{0, 1}, "half a cosine or a line"},
-                      Field{"three_phase", &OneCycle::three_phase, kFraction, "down as it went up, then to the last"}};
+  static void fields(auto&& field) {
+    field("total", &OneCycle::total, kSteps, kTotalHelp);
+    field("pct_start", &OneCycle::pct_start, kFraction, "share of the steps that go up");
+    field("div_factor", &OneCycle::div_factor, kPositive, "the greatest factor by the first");
+    field("final_div_factor", &OneCycle::final_div_factor, kPositive, "the first factor by the last");
+    field("anneal", &OneCycle::anneal, Range{0, 1}, "half a cosine or a line");
+    field("three_phase", &OneCycle::three_phase, kFraction, "down as it went up, then to the last");
   }
   FUSELAGE_HD double factor(std::int64_t step) const {
     const double low = 1 / div_factor, last = low / final_div_factor;

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <tuple>
 
 #include "fuselage/schedule/concepts.h"
 
@@ -24,11 +23,10 @@ struct Piecewise {
   Milestones at{1000, 2000};
   Numbers<double, Milestones::capacity + 1> values{1, 0.1, 0.01};
   Interpolation interpolate = Interpolation::none;
-  static constexpr auto fields() {
-    return std::tuple{
-        Field{"at", &Piecewise::at, kSomeSteps, "steps at which the values after the first begin, ascending"},
-        Field{"values", &Piecewise::values, kNonNegative, "factors, one more than the steps"},
-        Field{"interpolate", &Piecewise::interpolate, Range{0, 2}, "what stands between two values"}};
+  static void fields(auto&& field) {
+    field("at", &Piecewise::at, kSomeSteps, "steps at which the values after the first begin, ascending");
+    field("values", &Piecewise::values, kNonNegative, "factors, one more than the steps");
+    field("interpolate", &Piecewise::interpolate, Range{0, 2}, "what stands between two values");
   }
   void check() const {
     check_ascending(name, at);

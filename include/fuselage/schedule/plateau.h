@@ -4,7 +4,6 @@
 #include <array>
 #include <cstdint>
 #include <string_view>
-#include <tuple>
 
 #include "fuselage/schedule/concepts.h"
 
@@ -43,16 +42,15 @@ struct Plateau {
   std::int64_t cooldown = 0;
   double floor = 0, eps = 0;
   Better mode = Better::min;
-  static constexpr auto fields() {
-    return std::tuple{
-        Field{"gamma", &Plateau::gamma, Range{0, 1, true, true}, "factor of a drop"},
-        Field{"patience", &Plateau::patience, kSteps, "observations that may be bad without a drop"},
-        Field{"threshold", &Plateau::threshold, kNonNegative, "by how much an observation must be better"},
-        Field{"threshold_mode", &Plateau::threshold_mode, Range{0, 1}, "as a share of the best, or as it is"},
-        Field{"cooldown", &Plateau::cooldown, kSteps, "observations after a drop that are not counted"},
-        Field{"floor", &Plateau::floor, kFraction, "the least factor"},
-        Field{"eps", &Plateau::eps, kNonNegative, "a drop that takes no more from the factor is not made"},
-        Field{"mode", &Plateau::mode, Range{0, 1}, "whether less or more is better"}};
+  static void fields(auto&& field) {
+    field("gamma", &Plateau::gamma, Range{0, 1, true, true}, "factor of a drop");
+    field("patience", &Plateau::patience, kSteps, "observations that may be bad without a drop");
+    field("threshold", &Plateau::threshold, kNonNegative, "by how much an observation must be better");
+    field("threshold_mode", &Plateau::threshold_mode, Range{0, 1}, "as a share of the best, or as it is");
+    field("cooldown", &Plateau::cooldown, kSteps, "observations after a drop that are not counted");
+    field("floor", &Plateau::floor, kFraction, "the least factor");
+    field("eps", &Plateau::eps, kNonNegative, "a drop that takes no more from the factor is not made");
+    field("mode", &Plateau::mode, Range{0, 1}, "whether less or more is better");
   }
   /// Of a plateau that has observed nothing: see PlateauState.
   FUSELAGE_HD double factor(std::int64_t) const { return 1; }

@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <string_view>
-#include <tuple>
 
 #include "fuselage/schedule/concepts.h"
 
@@ -18,12 +17,12 @@ struct Polynomial {
   std::int64_t total = 0, begin = 0;
   double power = 1, end = 0;
   bool cycle = false;
-  static constexpr auto fields() {
-    return std::tuple{Field{"total", &Polynomial::total, kSteps, kTotalHelp},
-                      Field{"begin", &Polynomial::begin, kSteps, "steps before the decay, not in total"},
-                      Field{"power", &Polynomial::power, kPositive, "exponent"},
-                      Field{"end", &Polynomial::end, kNonNegative, "factor at the end"},
-                      Field{"cycle", &Polynomial::cycle, kFraction, "begins again, each time over `total` more steps"}};
+  static void fields(auto&& field) {
+    field("total", &Polynomial::total, kSteps, kTotalHelp);
+    field("begin", &Polynomial::begin, kSteps, "steps before the decay, not in total");
+    field("power", &Polynomial::power, kPositive, "exponent");
+    field("end", &Polynomial::end, kNonNegative, "factor at the end");
+    field("cycle", &Polynomial::cycle, kFraction, "begins again, each time over `total` more steps");
   }
   FUSELAGE_HD double factor(std::int64_t step) const {
     const std::int64_t done = step - begin;
@@ -43,11 +42,11 @@ struct Linear {
                                     summary = "from start to end along a line, up or down";
   std::int64_t total = 0, begin = 0;
   double start = 1, end = 0;
-  static constexpr auto fields() {
-    return std::tuple{Field{"total", &Linear::total, kSteps, kTotalHelp},
-                      Field{"begin", &Linear::begin, kSteps, "steps before it, not in total"},
-                      Field{"start", &Linear::start, kNonNegative, "factor at the beginning"},
-                      Field{"end", &Linear::end, kNonNegative, "factor at the end"}};
+  static void fields(auto&& field) {
+    field("total", &Linear::total, kSteps, kTotalHelp);
+    field("begin", &Linear::begin, kSteps, "steps before it, not in total");
+    field("start", &Linear::start, kNonNegative, "factor at the beginning");
+    field("end", &Linear::end, kNonNegative, "factor at the end");
   }
   FUSELAGE_HD double factor(std::int64_t step) const {
     const std::int64_t done = step - begin;

@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <tuple>
 
 #include "fuselage/schedule/concepts.h"
 
@@ -16,9 +15,9 @@ struct Step {
                                     summary = "multiplied by gamma every so many steps";
   std::int64_t every = 1000;
   double gamma = 0.1;
-  static constexpr auto fields() {
-    return std::tuple{Field{"every", &Step::every, kSomeSteps, "steps between two drops"},
-                      Field{"gamma", &Step::gamma, kPositive, "factor of a drop"}};
+  static void fields(auto&& field) {
+    field("every", &Step::every, kSomeSteps, "steps between two drops");
+    field("gamma", &Step::gamma, kPositive, "factor of a drop");
   }
   FUSELAGE_HD double factor(std::int64_t step) const { return pow(gamma, static_cast<double>(step / every)); }
 };
@@ -29,9 +28,9 @@ struct MultiStep {
                                     summary = "multiplied by gamma at each of the given steps";
   Milestones at{1000, 2000};
   double gamma = 0.1;
-  static constexpr auto fields() {
-    return std::tuple{Field{"at", &MultiStep::at, kSomeSteps, "steps of the drops, ascending"},
-                      Field{"gamma", &MultiStep::gamma, kPositive, "factor of a drop"}};
+  static void fields(auto&& field) {
+    field("at", &MultiStep::at, kSomeSteps, "steps of the drops, ascending");
+    field("gamma", &MultiStep::gamma, kPositive, "factor of a drop");
   }
   void check() const { check_ascending(name, at); }
   FUSELAGE_HD double factor(std::int64_t step) const { return pow(gamma, static_cast<double>(reached(at, step))); }

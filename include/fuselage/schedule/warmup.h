@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <tuple>
 
 #include "fuselage/schedule/concepts.h"
 
@@ -19,10 +18,10 @@ struct Warmup {
   std::int64_t steps = 1000;
   double start = 0;
   std::int64_t offset = 1;
-  static constexpr auto fields() {
-    return std::tuple{
-        Field{"steps", &Warmup::steps, kSteps, "until 1"}, Field{"start", &Warmup::start, kFraction, "where it begins"},
-        Field{"offset", &Warmup::offset, Range{0, 1}, "1: the first step is one step on the way; 0: it is at start"}};
+  static void fields(auto&& field) {
+    field("steps", &Warmup::steps, kSteps, "until 1");
+    field("start", &Warmup::start, kFraction, "where it begins");
+    field("offset", &Warmup::offset, Range{0, 1}, "1: the first step is one step on the way; 0: it is at start");
   }
   FUSELAGE_HD double factor(std::int64_t step) const {
     return step >= steps - offset ? 1 : start + (1 - start) * ratio(step + offset, steps);
@@ -43,12 +42,12 @@ struct Wsd {
   std::int64_t total = 0, warmup = 0, decay = 0;
   double floor = 0;
   Decay shape = Decay::linear;
-  static constexpr auto fields() {
-    return std::tuple{Field{"total", &Wsd::total, kSteps, kTotalHelp},
-                      Field{"warmup", &Wsd::warmup, kSteps, "steps of linear warm-up"},
-                      Field{"decay", &Wsd::decay, kSteps, "steps of the decay, in total; 0: a tenth of total"},
-                      Field{"floor", &Wsd::floor, kFraction, "factor at the end"},
-                      Field{"shape", &Wsd::shape, Range{0, 2}, "d(x) of the decay"}};
+  static void fields(auto&& field) {
+    field("total", &Wsd::total, kSteps, kTotalHelp);
+    field("warmup", &Wsd::warmup, kSteps, "steps of linear warm-up");
+    field("decay", &Wsd::decay, kSteps, "steps of the decay, in total; 0: a tenth of total");
+    field("floor", &Wsd::floor, kFraction, "factor at the end");
+    field("shape", &Wsd::shape, Range{0, 2}, "d(x) of the decay");
   }
   void check() const {
     if (total > 0 && (warmup > total || decaying() > total - warmup))
