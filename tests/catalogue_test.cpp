@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "fuselage/core/suggest.h"
 #include "fuselage/losses.h"
 #include "fuselage/optimizers.h"
 

@@ -35,7 +35,7 @@ bool names(const OracleCase& c, const PeerLoss& entry) {
   const auto holds = [&](std::string_view key, std::string_view value) {
     return fields.find(std::string(key) + "=" + std::string(value) + ",") != std::string::npos;
   };
-  detail::for_each_setting("", entry.when, [&](auto key, auto value) { all &= holds(key, value); });
+  for (const auto& [key, value] : detail::settings_in("", entry.when)) all &= holds(key, value);
   return all;
 }
 

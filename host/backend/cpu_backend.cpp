@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "fuselage/core/partition.h"
+#include "fuselage/core/suggest.h"
 #include "fuselage/custom_loss.h"
 #include "host/backend/cpu/combination.h"
 #include "host/backend/cpu/episodes.h"

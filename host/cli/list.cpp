@@ -83,7 +83,7 @@ Family family(const std::string& name) {
   }
   if (name == "optimizers") {
     Family f{"Optimizer", Optimizers::describe()};
-    f.shared = detail::entry_info<UpdateOptions>();
+    f.shared = detail::entry_info(detail::entry_of<UpdateOptions>());
     return f;
   }
   if (name == "pairs") return {"Loss", PairLosses::describe()};

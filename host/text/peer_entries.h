@@ -29,8 +29,7 @@ inline std::string value_of(std::string_view text) {
 
 inline Settings settings_of(std::string_view owner, std::string_view text) {
   Settings settings;
-  detail::for_each_setting(
-      owner, text, [&](std::string_view key, std::string_view value) { settings.emplace(key, value_of(value)); });
+  for (const auto& [key, value] : detail::settings_in(owner, text)) settings.emplace(key, value_of(value));
   return settings;
 }
 

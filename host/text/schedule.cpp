@@ -6,6 +6,9 @@
 #include "fuselage/schedules.h"
 
 namespace fuselage {
+
+template struct detail::ListEntries<Schedules>;
+
 namespace {
 
 constexpr std::int64_t kLastBegin = 9'000'000'000'000'000;
@@ -93,6 +96,10 @@ std::string ScheduleSpec::to_string() const {
 void ScheduleSpec::check() const {
   check_order(*this, to_string());
   for (const ScheduleTerm& term : terms) Schedules::check(term.entry);
+}
+
+PlainSchedule::PlainSchedule(const ScheduleSpec& spec) {
+  for (const ScheduleTerm& term : spec.terms) terms_[count_++] = {Plain<Schedules>(term.entry), term.from};
 }
 
 bool ScheduleSpec::has_plateau() const {

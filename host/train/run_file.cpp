@@ -59,9 +59,8 @@ void expand_definition(toml::table& root, std::string_view key) {
   toml::table fields;
   fields.insert("name", definition.substr(0, definition.find(':')));
   if (const std::size_t colon = definition.find(':'); colon != std::string::npos) try {
-      detail::for_each_setting(
-          key, std::string_view(definition).substr(colon + 1),
-          [&](std::string_view field, std::string_view value) { fields.insert_or_assign(field, std::string(value)); });
+      for (const auto& [field, value] : detail::settings_in(key, std::string_view(definition).substr(colon + 1)))
+        fields.insert_or_assign(field, std::string(value));
     } catch (const Error& error) {
       fail_at(*node, error.code(), error.what());
     }

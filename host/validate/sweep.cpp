@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "fuselage/core/suggest.h"
 #include "host/validate/batch_problem.h"
 #include "host/validate/compare.h"
 #include "host/validate/inputs.h"

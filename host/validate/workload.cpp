@@ -82,7 +82,7 @@ class LossWorkload : public Workload {
         cols_(cols),
         gradient_bytes_(rows * cols * static_cast<std::int64_t>(size_of(type))),
         report_(backend, sizeof(LossReport)) {
-    const LossTraits traits = std::visit([](const auto& l) { return traits_of(l); }, loss);
+    const LossTraits traits = traits_of(loss);
     for (int i = 0; i < copies; ++i) add_batch(traits, type, static_cast<std::uint32_t>(2 * i));
   }
   void run() override {

@@ -70,9 +70,9 @@ using Losses =
 /// Any loss of the list, by value.
 using AnyLoss = Losses::Any;
 
-inline LossTraits traits_of(const AnyLoss& loss) {
-  return std::visit([](const auto& l) { return traits_of(l); }, loss);
-}
+LossTraits traits_of(const AnyLoss& loss);
+
+extern template struct detail::ListEntries<Losses>;
 
 /// The label whose rows the loss leaves out, where it has such a field.
 inline std::optional<std::int64_t> ignored_label(const AnyLoss& loss) {

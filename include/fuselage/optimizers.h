@@ -33,6 +33,8 @@ using Optimizers = Catalogue<optim::Sgd, optim::SignSgd, optim::Adam, optim::Ada
 /// Any optimizer of the list, by value.
 using AnyOptimizer = Optimizers::Any;
 
+extern template struct detail::ListEntries<Optimizers>;
+
 /// Options of the update, the same for every rule, in the order in which they act: g <- -g, then
 /// g <- g + l2 p + l1 sign(p), then p <- p (1 - lr decay), then the rule. (l2 is the coupled weight decay of PyTorch's
 /// Adam and SGD, decay that of Keras, which has it for every rule.)
@@ -55,33 +57,13 @@ struct OptimizerSpec {
   AnyOptimizer rule;
   UpdateOptions options;
 
-  static OptimizerSpec parse(std::string_view text) {
-    const std::size_t colon = text.find(':');
-    OptimizerSpec spec{Optimizers::make(text.substr(0, colon), "optimizer"), {}};
-    if (colon != std::string_view::npos)
-      detail::for_each_setting(Optimizers::name_of(spec.rule), text.substr(colon + 1),
-                               [&](std::string_view key, std::string_view value) { spec.set(key, value); });
-    spec.check();
-    return spec;
-  }
+  /// Throws Error(unknown_name) or Error(bad_argument).
+  static OptimizerSpec parse(std::string_view text);
   /// Sets a field of the rule or of the options from text.
-  void set(std::string_view key, std::string_view text) {
-    for (const std::string& name : detail::field_names<UpdateOptions>())
-      if (name == key) return detail::set_field(options, key, text);
-    Optimizers::set(rule, key, text);
-  }
-  void check() const {
-    Optimizers::check(rule);
-    detail::check_fields(options);
-  }
-  std::string to_string() const {
-    std::string text = Optimizers::to_string(rule), more = detail::fields_text(options);
-    if (!more.empty() && text.find(':') != std::string::npos) more[0] = ',';
-    return text + more;
-  }
-  double lr() const {
-    return std::visit([](const auto& r) { return r.lr; }, rule);
-  }
+  void set(std::string_view key, std::string_view text);
+  void check() const;
+  std::string to_string() const;
+  double lr() const;
 };
 
 }  // namespace fuselage

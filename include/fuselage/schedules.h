@@ -31,6 +31,8 @@ using Schedules =
 /// Any schedule of the list, by value.
 using AnySchedule = Schedules::Any;
 
+extern template struct detail::ListEntries<Schedules>;
+
 /// An entry within a schedule, and the step at which its phase begins; it counts its own steps from there.
 struct ScheduleTerm {
   AnySchedule entry;
@@ -79,9 +81,7 @@ class PlainSchedule {
  public:
   PlainSchedule() = default;
   /// The spec must be checked.
-  explicit PlainSchedule(const ScheduleSpec& spec) {
-    for (const ScheduleTerm& term : spec.terms) terms_[count_++] = {Plain<Schedules>(term.entry), term.from};
-  }
+  explicit PlainSchedule(const ScheduleSpec& spec);
 
   /// What the learning rate is multiplied by at `step` (0-based).
   FUSELAGE_HD double factor(std::int64_t step, const schedule::PlateauState& state) const {

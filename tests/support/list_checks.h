@@ -72,7 +72,7 @@ Complaints check_list(const std::vector<std::string>& oracles) {
   Complaints found;
   std::vector<std::string> names;
   List::template for_each([&]<class T>() {
-    const EntryInfo info = detail::entry_info<T>();
+    const EntryInfo info = detail::entry_info(detail::entry_of<T>());
     const auto complain = [&](const std::string& text) { found.push_back(info.name + ": " + text); };
     if (std::find(names.begin(), names.end(), info.name) != names.end()) complain("the name is there twice");
     names.push_back(info.name);

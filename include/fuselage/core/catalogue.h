@@ -1,23 +1,26 @@
-// A list of definitions is the registry: names, strings, checks and help follow from it by folds.
+// A list of definitions is the registry: names, strings, checks and help follow from it.
 //
 // A definition is a struct of plain fields with `name`, `formula`, `summary` and `fields()`. Its text form is
-// "name" or "name:field=value,field=value"; to_string and parse are inverse to each other.
+// "name" or "name:field=value,field=value"; to_string and parse are inverse to each other. What reads and writes texts
+// is in the library, once for all definitions.
 #pragma once
 
-#include <algorithm>
 #include <array>
+#include <cstddef>
+#include <span>
 #include <string>
 #include <string_view>
-#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
 
 #include "fuselage/core/error.h"
 #include "fuselage/core/field.h"
-#include "fuselage/core/suggest.h"
 
 namespace fuselage {
+
+template <class... Ts>
+struct Catalogue;
 
 /// What an entry of a list is, without its type.
 struct EntryInfo {
@@ -27,95 +30,106 @@ struct EntryInfo {
 
 namespace detail {
 
-/// Calls f with each Field of T, in order.
-template <class T, class F>
-void for_each_field(F&& f) {
-  T::fields([&](const char* name, auto member, const Range& range, const char* help) {
-    f(Field{name, member, range, help});
-  });
-}
+/// The text side of a definition, whose values are given by their address.
+struct Entry {
+  std::string_view name, formula, summary;
+  std::vector<AnyField> fields;
+  const void* defaults;
+  void (*check)(const void* value);  ///< of fields that must fit each other; null where any do
+};
 
 template <class T>
-std::vector<std::string> field_names() {
-  std::vector<std::string> names;
-  for_each_field<T>([&](const auto& field) { names.emplace_back(field.name); });
-  return names;
+const Entry& entry_of() {
+  static const T defaults{};
+  static const Entry entry = [] {
+    Entry e{T::name, T::formula, T::summary, {}, &defaults, nullptr};
+    for_each_field<T>([&](const auto& field) {
+      using V = typename std::remove_cvref_t<decltype(field)>::value_type;
+      const std::ptrdiff_t offset =
+          reinterpret_cast<const char*>(&(defaults.*field.member)) - reinterpret_cast<const char*>(&defaults);
+      e.fields.push_back({field.name, field.help, field.range, &kFieldType<V>, offset});
+    });
+    if constexpr (requires { defaults.check(); }) e.check = [](const void* v) { static_cast<const T*>(v)->check(); };
+    return e;
+  }();
+  return entry;
 }
 
-/// Throws unless every field is in its range.
+/// An entry of a list, and how a variant of the list holds it.
+struct ListEntry {
+  const Entry* entry;
+  void (*reset)(void* any);  ///< makes it hold the entry's defaults
+  void* (*held)(void* any);  ///< the value, where it holds one of this entry
+};
+
+/// The text side of a list, a type of its own so that the lists of fuselage have theirs in the library.
+template <class List>
+struct ListEntries {
+  static std::span<const ListEntry> all();
+};
+template <class List>
+std::span<const ListEntry> ListEntries<List>::all() {
+  using Any = typename List::Any;
+  static const std::vector<ListEntry> entries = [] {
+    std::vector<ListEntry> list;
+    List::for_each([&]<class T>() {
+      list.push_back({&entry_of<T>(), [](void* any) { *static_cast<Any*>(any) = T{}; },
+                      [](void* any) -> void* { return std::get_if<T>(static_cast<Any*>(any)); }});
+    });
+    return list;
+  }();
+  return entries;
+}
+
+/// What a definition, or the one that a variant of a list holds, is; and where.
+template <class T>
+const Entry& entry_for(const T&) {
+  return entry_of<T>();
+}
+template <class T>
+void* held_by(T& value) {
+  return &value;
+}
+template <class... Ts>
+const Entry& entry_for(const std::variant<Ts...>& any) {
+  return *ListEntries<Catalogue<Ts...>>::all()[any.index()].entry;
+}
+template <class... Ts>
+void* held_by(std::variant<Ts...>& any) {
+  return ListEntries<Catalogue<Ts...>>::all()[any.index()].held(&any);
+}
+template <class T>
+const void* held_by(const T& value) {
+  return held_by(const_cast<T&>(value));
+}
+
+/// Throws Error(bad_argument) unless every field is in its range and they fit each other.
+void check_fields(const Entry& entry, const void* value);
+/// Throws Error(unknown_name) for a key, Error(bad_argument) for a value.
+void set_field(const Entry& entry, void* value, std::string_view key, std::string_view text);
+/// ":field=value,field=value" of the fields that differ from their defaults.
+std::string fields_text(const Entry& entry, const void* value);
+EntryInfo entry_info(const Entry& entry);
+
 template <class T>
 void check_fields(const T& value) {
-  for_each_field<T>([&](const auto& field) {
-    if (!in_range(field.range, value.*field.member))
-      throw Error(Errc::bad_argument, std::string(T::name) + ": " + std::string(field.name) + " = " +
-                                          value_text(value.*field.member) + " is outside " + to_string(field.range));
-  });
-  if constexpr (requires { value.check(); }) value.check();  // fields that must fit each other
+  check_fields(entry_for(value), held_by(value));
 }
-
 template <class T>
 void set_field(T& value, std::string_view key, std::string_view text) {
-  bool found = false;
-  for_each_field<T>([&](const auto& field) {
-    if (field.name != key) return;
-    found = true;
-    using V = typename std::remove_cvref_t<decltype(field)>::value_type;
-    if (read_value(text, value.*field.member)) return;
-    const std::string what = std::string(T::name) + ": " + std::string(key) + " = '" + std::string(text) + "' is ";
-    if constexpr (Choice<V>) {
-      std::vector<std::string> names;
-      for (const std::string_view name : names_of(V{})) names.emplace_back(name);
-      throw Error(Errc::bad_argument, what + "none of its choices" + suggest(text, names));
-    } else {
-      throw Error(Errc::bad_argument, what + "not a valid " + type_name<V>());
-    }
-  });
-  if (!found)
-    throw Error(Errc::unknown_name,
-                std::string(T::name) + " has no field '" + std::string(key) + "'" + suggest(key, field_names<T>()));
+  set_field(entry_for(value), held_by(value), key, text);
 }
-
 template <class T>
 std::string fields_text(const T& value) {
-  const T defaults{};
-  std::string text;
-  for_each_field<T>([&](const auto& field) {
-    if (value.*field.member == defaults.*field.member) return;
-    text += (text.empty() ? ":" : ",") + std::string(field.name) + "=" + value_text(value.*field.member);
-  });
-  return text;
+  return fields_text(entry_for(value), held_by(value));
 }
 
-template <class T>
-EntryInfo entry_info() {
-  EntryInfo info{std::string(T::name), std::string(T::formula), std::string(T::summary), {}};
-  const T defaults{};
-  for_each_field<T>([&](const auto& field) {
-    using V = typename std::remove_cvref_t<decltype(field)>::value_type;
-    info.fields.push_back({std::string(field.name), type_name<V>(), value_text(defaults.*field.member),
-                           std::string(field.help), field.range});
-  });
-  return info;
-}
+/// The keys and values of a comma-separated list of "key=value"; Error(bad_argument) for another text or a key that is
+/// there twice.
+std::vector<std::pair<std::string_view, std::string_view>> settings_in(std::string_view owner, std::string_view text);
 
-/// Calls f(key, value) for each "key=value" of a comma-separated list.
-template <class F>
-void for_each_setting(std::string_view owner, std::string_view text, F&& f) {
-  std::vector<std::string_view> seen;
-  while (!text.empty()) {
-    const std::size_t comma = text.find(',');
-    const std::string_view item = text.substr(0, comma);
-    const std::size_t equals = item.find('=');
-    if (equals == std::string_view::npos || equals == 0)
-      throw Error(Errc::bad_argument, std::string(owner) + ": expected field=value, got '" + std::string(item) + "'");
-    const std::string_view key = item.substr(0, equals);
-    if (std::find(seen.begin(), seen.end(), key) != seen.end())
-      throw Error(Errc::bad_argument, std::string(owner) + ": '" + std::string(key) + "' is given twice");
-    seen.push_back(key);
-    f(key, item.substr(equals + 1));
-    text = comma == std::string_view::npos ? std::string_view() : text.substr(comma + 1);
-  }
-}
+void make(std::span<const ListEntry> list, void* any, std::string_view name, std::string_view kind);
+std::vector<EntryInfo> describe(std::span<const ListEntry> list);
 
 }  // namespace detail
 
@@ -132,51 +146,39 @@ struct Catalogue {
     (f.template operator()<Ts>(), ...);
   }
 
-  static std::string_view name_of(const Any& any) {
-    return std::visit([](const auto& value) { return std::remove_cvref_t<decltype(value)>::name; }, any);
-  }
+  static std::string_view name_of(const Any& any) { return names[any.index()]; }
 
-  static std::vector<EntryInfo> describe() { return {detail::entry_info<Ts>()...}; }
+  static std::vector<EntryInfo> describe() { return detail::describe(entries()); }
 
   /// The entry called `name`, with its defaults. `kind` ("loss") goes into the message of Error(unknown_name).
   static Any make(std::string_view name, std::string_view kind) {
     Any result;
-    const bool found = ((Ts::name == name ? (result = Ts{}, true) : false) || ...);
-    if (!found)
-      throw Error(Errc::unknown_name, "unknown " + std::string(kind) + " '" + std::string(name) + "'" +
-                                          suggest(name, std::vector<std::string>{std::string(Ts::name)...}));
+    detail::make(entries(), &result, name, kind);
     return result;
   }
 
   /// Sets one field from text; Error(unknown_name) for a key, Error(bad_argument) for a value.
-  static void set(Any& any, std::string_view key, std::string_view text) {
-    std::visit([&](auto& value) { detail::set_field(value, key, text); }, any);
-  }
+  static void set(Any& any, std::string_view key, std::string_view text) { detail::set_field(any, key, text); }
 
   /// Throws Error(bad_argument) unless every field is in its range. Call it where a value enters.
-  static void check(const Any& any) {
-    std::visit([](const auto& value) { detail::check_fields(value); }, any);
-  }
+  static void check(const Any& any) { detail::check_fields(any); }
 
   /// "huber:delta=0.5" -> Huber{.delta = 0.5}, checked.
   static Any parse(std::string_view text, std::string_view kind) {
     const std::size_t colon = text.find(':');
     Any result = make(text.substr(0, colon), kind);
     if (colon != std::string_view::npos)
-      detail::for_each_setting(name_of(result), text.substr(colon + 1),
-                               [&](std::string_view key, std::string_view value) { set(result, key, value); });
+      for (const auto& [key, value] : detail::settings_in(name_of(result), text.substr(colon + 1)))
+        set(result, key, value);
     check(result);
     return result;
   }
 
   /// The text that parse reads back to an equal value: the name, and the fields that differ from their defaults.
-  static std::string to_string(const Any& any) {
-    return std::visit(
-        [](const auto& value) {
-          return std::string(std::remove_cvref_t<decltype(value)>::name) + detail::fields_text(value);
-        },
-        any);
-  }
+  static std::string to_string(const Any& any) { return std::string(name_of(any)) + detail::fields_text(any); }
+
+ private:
+  static std::span<const detail::ListEntry> entries() { return detail::ListEntries<Catalogue>::all(); }
 };
 
 }  // namespace fuselage

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <optional>
@@ -11,6 +12,7 @@
 #include <string_view>
 #include <system_error>
 #include <type_traits>
+#include <vector>
 
 #include "fuselage/core/error.h"
 #include "fuselage/core/numbers.h"
@@ -73,6 +75,14 @@ struct FieldInfo {
 };
 
 namespace detail {
+
+/// Calls f with each Field of T, in order.
+template <class T, class F>
+void for_each_field(F&& f) {
+  T::fields([&](const char* name, auto member, const Range& range, const char* help) {
+    f(Field{name, member, range, help});
+  });
+}
 
 template <class T>
 constexpr bool is_optional = false;
@@ -196,6 +206,71 @@ bool in_range(const Range& range, const T& value) {
   else
     return range.contains(static_cast<double>(value));
 }
+
+template <class T>
+std::vector<std::string> choices_of() {
+  std::vector<std::string> names;
+  if constexpr (Choice<T>)
+    for (const std::string_view name : names_of(T{})) names.emplace_back(name);
+  return names;
+}
+
+template <class T>
+std::vector<double> numbers_in(const T& value) {
+  if constexpr (is_numbers<T>)
+    return std::vector<double>(value.begin(), value.end());
+  else if constexpr (is_optional<T>)
+    return value ? std::vector<double>{static_cast<double>(*value)} : std::vector<double>();
+  else
+    return {static_cast<double>(value)};
+}
+
+enum class FieldKind { real, integer, boolean, choice, list };
+
+template <class T>
+constexpr FieldKind kind_of_field() {
+  if (Choice<T>) return FieldKind::choice;
+  if (is_numbers<T>) return FieldKind::list;
+  if (std::is_same_v<T, bool>) return FieldKind::boolean;
+  return std::is_same_v<T, double> || std::is_same_v<T, std::optional<double>> ? FieldKind::real : FieldKind::integer;
+}
+
+/// What is done with a value of a field's type that is given by its address: code for each type of values, not for each
+/// field of each definition, which takes compilers minutes.
+struct FieldType {
+  FieldKind kind;
+  bool optional;
+  std::string (*name)();
+  std::vector<std::string> (*choices)();  ///< of kind choice; empty for others
+  std::string (*text)(const void*);
+  bool (*read)(std::string_view, void*);
+  bool (*in_range)(const Range&, const void*);
+  bool (*equal)(const void*, const void*);
+  std::vector<double> (*numbers)(const void*);  ///< none where it is absent, the index of a choice
+};
+
+template <class T>
+inline constexpr FieldType kFieldType{
+    kind_of_field<T>(),
+    is_optional<T>,
+    type_name<T>,
+    choices_of<T>,
+    [](const void* value) { return value_text(*static_cast<const T*>(value)); },
+    [](std::string_view text, void* value) { return read_value(text, *static_cast<T*>(value)); },
+    [](const Range& range, const void* value) { return detail::in_range(range, *static_cast<const T*>(value)); },
+    [](const void* a, const void* b) { return *static_cast<const T*>(a) == *static_cast<const T*>(b); },
+    [](const void* value) { return numbers_in(*static_cast<const T*>(value)); }};
+
+/// A field, without the types of its definition and of its values.
+struct AnyField {
+  std::string_view name, help;
+  Range range;
+  const FieldType* type;
+  std::ptrdiff_t offset;  ///< in bytes, from the beginning of the definition
+
+  const void* in(const void* definition) const { return static_cast<const char*>(definition) + offset; }
+  void* in(void* definition) const { return static_cast<char*>(definition) + offset; }
+};
 
 }  // namespace detail
 }  // namespace fuselage
