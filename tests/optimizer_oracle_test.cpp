@@ -132,9 +132,9 @@ bool is_exempt(const std::string& option) {
 template <class T>
 std::vector<std::string> changed_fields(const T& value) {
   std::vector<std::string> names;
-  detail::for_each_field<T>([&](const auto& field) {
-    if (!(value.*field.member == T{}.*field.member)) names.emplace_back(field.name);
-  });
+  const detail::Entry& entry = detail::entry_for(value);
+  for (const detail::AnyField& field : entry.fields)
+    if (!field.type->equal(field.in(detail::held_by(value)), field.in(entry.defaults))) names.emplace_back(field.name);
   return names;
 }
 
@@ -142,70 +142,63 @@ TEST(OptimizerOracle, EveryRuleAndOptionHasItsCases) {
   std::set<std::string> seen, without_peer;
   const auto see = [](const OptimizerSpec& spec, std::set<std::string>& into) {
     const std::string name(Optimizers::name_of(spec.rule));
-    for (const std::string& field : std::visit([](const auto& r) { return changed_fields(r); }, spec.rule))
-      into.insert(name + "." + field);
+    for (const std::string& field : changed_fields(spec.rule)) into.insert(name + "." + field);
     for (const std::string& field : changed_fields(spec.options)) into.insert("update." + field);
   };
   for (const auto& [rule, cases] : oracles())
     for (const TrajectoryCase& c : cases) see(OptimizerSpec::parse(c.rule), seen);
   for (const std::string_view text : kWithoutPeer) see(OptimizerSpec::parse(text), without_peer);
-  Optimizers::for_each([&]<class R>() {
-    const std::string name(R::name);
+  for (const EntryInfo& rule : Optimizers::describe()) {
+    const std::string& name = rule.name;
     const auto found = oracles().find(name);
     EXPECT_GE(found == oracles().end() ? 0 : found->second.size(), kLeastCases) << name;
-    detail::for_each_field<R>([&](const auto& field) {
-      const std::string option = name + "." + std::string(field.name);
+    for (const FieldInfo& field : rule.fields) {
+      const std::string option = name + "." + field.name;
       EXPECT_TRUE((is_exempt(option) ? without_peer : seen).contains(option)) << option;
-    });
-  });
+    }
+  }
   for (const char* option : {"update.l2", "update.decay", "update.maximize"}) EXPECT_TRUE(seen.contains(option));
   EXPECT_TRUE(without_peer.contains("update.l1"));
 }
 
-/// The optimizer with another value of the field, in range.
-template <class V>
-void change(V& value, const Range& range) {
-  if constexpr (std::is_same_v<V, double>)
-    value = range.contains(0.3) ? 0.3 : range.contains(1.5) ? 1.5 : 8;
-  else if constexpr (std::is_same_v<V, std::int64_t>)
-    value += 40;
-  else if constexpr (std::is_same_v<V, bool>)
-    value = !value;
-  else
-    value = static_cast<V>(1 - static_cast<int>(value));
+/// Another value for the field, in its range.
+std::string another(const detail::AnyField& field, const void* definition) {
+  const double now = field.type->numbers(field.in(definition)).at(0);
+  switch (field.type->kind) {
+    case detail::FieldKind::real: return field.range.contains(0.3) ? "0.3" : field.range.contains(1.5) ? "1.5" : "8";
+    case detail::FieldKind::integer: return detail::value_text(now + 40);
+    case detail::FieldKind::boolean: return now == 0 ? "true" : "false";
+    default: return field.type->choices().at(now == 0 ? 1 : 0);
+  }
 }
 
 /// A rule with everything in use that its other options need.
-template <class R>
-R with_all_in_use() {
-  R rule{};
-  if constexpr (requires { rule.momentum; }) rule.momentum = 0.9;
-  if constexpr (requires { rule.weight_decay; }) rule.weight_decay = 0.1;
-  if constexpr (std::is_same_v<R, optim::Rprop>) rule.lr = 1;
-  return rule;
+OptimizerSpec with_all_in_use(std::string_view name) {
+  OptimizerSpec spec{Optimizers::make(name, "optimizer"), {}};
+  for (const detail::AnyField& field : detail::entry_for(spec.rule).fields) {
+    if (field.name == "momentum") spec.set("momentum", "0.9");
+    if (field.name == "weight_decay") spec.set("weight_decay", "0.1");
+  }
+  if (name == "rprop") spec.set("lr", "1");
+  return spec;
 }
 
 TEST(OptimizerOracle, EveryOptionChangesTheSteps) {
-  Optimizers::for_each([]<class R>() {
-    const OptimizerSpec plain{with_all_in_use<R>(), {}};
-    const auto expect_change = [&](const OptimizerSpec& changed, std::string_view field) {
-      ASSERT_NO_THROW(changed.check()) << R::name << "." << field;
+  for (const std::string_view name : Optimizers::names) {
+    const OptimizerSpec plain = with_all_in_use(name);
+    const auto expect_change = [&](const detail::AnyField& field, const void* definition) {
+      OptimizerSpec changed = plain;
+      changed.set(field.name, another(field, definition));
+      ASSERT_NO_THROW(changed.check()) << name << "." << field.name;
       EXPECT_NE(reference_trajectory(changed, "changing"), reference_trajectory(plain, "changing"))
-          << R::name << "." << field;
+          << name << "." << field.name;
       EXPECT_NE(definition_trajectory(changed, "changing"), definition_trajectory(plain, "changing"))
-          << R::name << "." << field;
+          << name << "." << field.name;
     };
-    detail::for_each_field<R>([&](const auto& field) {
-      R rule = with_all_in_use<R>();
-      change(rule.*field.member, field.range);
-      expect_change({rule, {}}, field.name);
-    });
-    detail::for_each_field<UpdateOptions>([&](const auto& field) {
-      UpdateOptions options;
-      change(options.*field.member, field.range);
-      expect_change({plain.rule, options}, field.name);
-    });
-  });
+    for (const detail::AnyField& field : detail::entry_for(plain.rule).fields)
+      expect_change(field, detail::held_by(plain.rule));
+    for (const detail::AnyField& field : detail::entry_for(plain.options).fields) expect_change(field, &plain.options);
+  }
 }
 
 }  // namespace

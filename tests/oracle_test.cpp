@@ -79,19 +79,21 @@ bool is_exempt(const std::string& option) {
 
 template <class List>
 void expect_cases_of_all() {
-  List::for_each([]<class L>() {
-    const std::string name(L::name);
-    std::vector<L> settings;
+  for (const std::string_view entry : List::names) {
+    const std::string name(entry);
+    const auto usual = List::make(name, "loss");
+    std::vector<typename List::Any> settings;
     if (const auto found = oracles().find(name); found != oracles().end())
-      for (const OracleCase& c : found->second) settings.push_back(std::get<L>(List::parse(c.loss, "loss")));
+      for (const OracleCase& c : found->second) settings.push_back(List::parse(c.loss, "loss"));
     EXPECT_GE(settings.size(), std::size_t{kLeastCases}) << name;
-    detail::for_each_field<L>([&](const auto& field) {
+    for (const detail::AnyField& field : detail::entry_for(usual).fields) {
       const std::string option = name + "." + std::string(field.name);
-      const auto count = std::count_if(settings.begin(), settings.end(),
-                                       [&](const L& loss) { return !(loss.*field.member == L{}.*field.member); });
+      const auto count = std::count_if(settings.begin(), settings.end(), [&](const auto& loss) {
+        return !field.type->equal(field.in(detail::held_by(loss)), field.in(detail::held_by(usual)));
+      });
       EXPECT_TRUE(count >= kLeastCases || is_exempt(option)) << option << " has " << count << " cases";
-    });
-  });
+    }
+  }
 }
 
 TEST(Oracle, EveryLossAndOptionHasItsCases) {

@@ -73,8 +73,7 @@ void StepCheck::after_loss(const HostBatch& batch, const float* prediction, cons
   backend.copy(&report_, report, sizeof(LossReport));
   backend.synchronize();
 
-  const reference::Options options =
-      std::visit([](const auto& l) { return validate::reference_options(l); }, spec_.loss);
+  const reference::Options options = validate::reference_options(spec_.loss);
   reference::LossInput input =
       loss_input(batch, download_floats(backend, prediction, batch.rows * cols), cols, spec_.reduction);
   input.ignore_index = ignored_label(spec_.loss);

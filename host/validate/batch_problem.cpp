@@ -267,7 +267,7 @@ void compare(const PairProblem& p, const BatchSolution& got, Findings& findings)
   in.labels = integers_of(p.labels);
   in.weight = doubles_of(p.weight);
   in.mask = flags_of(p.mask);
-  const auto options = std::visit([](const auto& l) { return reference_options(l); }, p.loss);
+  const auto options = reference_options(p.loss);
   const reference::PairOutput expected = reference::pair_loss(PairLosses::name_of(p.loss), options, in);
   Judge judge(p.text, got, findings);
   const double heat = std::max(1.0, expected.logit),
@@ -298,7 +298,7 @@ void compare(const PenaltyProblem& p, const BatchSolution& got, Findings& findin
   in.residual = rule.residual;
   in.positive = rule.positive;
   in.q = p.q;
-  const auto options = std::visit([](const auto& l) { return reference_options(l); }, p.penalty);
+  const auto options = reference_options(p.penalty);
   const reference::GroupOutput expected = reference::penalty(Penalties::name_of(p.penalty), options, in);
   Judge judge(p.text, got, findings);
   judge.near("value", got.report.value, expected.value, expected.term);

@@ -48,7 +48,7 @@ class Scale {
       : problem_(p), input_(reference_input(p)), expected_(expected), row_(p.is_row()) {
     if (expected.divisor > 0) slope_ = 1 / expected.divisor;
     if (definition_of(p).root) slope_ *= expected.value > 0 ? 0.5 / expected.value : 0;
-    const auto options = std::visit([](const auto& l) { return reference_options(l); }, p.loss);
+    const auto options = reference_options(p.loss);
     const auto temperature = options.find("temperature");
     if (temperature != options.end() && temperature->second < 1) heat_ = 1 / temperature->second;
     const auto softcap = options.find("softcap");
@@ -107,7 +107,7 @@ double rescale_of(const LossProblem& p, const reference::LossOutput& expected, c
 class Choices {
  public:
   explicit Choices(const LossProblem& p) : name_(Losses::name_of(p.loss)), in_(reference_input(p)), cols_(p.cols()) {
-    options_ = std::visit([](const auto& l) { return reference_options(l); }, p.loss);
+    options_ = reference_options(p.loss);
     const auto swap = options_.find("swap");
     there_are_ = swap != options_.end() && swap->second != 0;
   }

@@ -124,7 +124,7 @@ bool concerns(const Variant& v, const AnyLoss& loss) {
   const bool row = !traits.elementwise;
   if (v.dense && (!row || traits.row_target != RowTarget::classes)) return false;
   if (v.class_weight && !(row && traits.of_classes()) && !v.bad_labels) return false;
-  return v.reduction != Reduction::none || !std::visit([]<class L>(const L&) { return loss::takes_root<L>(); }, loss);
+  return v.reduction != Reduction::none || !traits_of(loss).root;
 }
 
 /// Every regime but the ordinary one, with labels and with coefficients where there are both.
@@ -151,13 +151,7 @@ void for_each_problem(const AnyLoss& entry, DType type, bool quick, std::uint64_
   LossProblem probe;
   probe.loss = entry;
   const bool row = probe.is_row();
-  std::vector<AnyLoss> settings;
-  std::visit(
-      [&](const auto& l) {
-        for (const auto& changed : with_each_field_changed(l))
-          if (valid(changed)) settings.push_back(changed);
-      },
-      entry);
+  const std::vector<AnyLoss> settings = with_each_field_changed(entry);
   const auto shapes =
       row ? (quick ? std::span<const Shape>(kQuickRowShapes) : std::span<const Shape>(kRowShapes))
           : (quick ? std::span<const Shape>(kQuickPointwiseShapes) : std::span<const Shape>(kPointwiseShapes));
@@ -216,13 +210,8 @@ std::uint64_t digest(std::uint64_t before, const LossProblem& problem) {
 void for_each_problem(const AnyOptimizer& entry, DType type, bool quick, std::uint64_t seed,
                       const std::function<void(const StepProblem&)>& f) {
   std::vector<OptimizerSpec> settings;
-  std::visit(
-      [&](const auto& rule) {
-        for (const auto& r : with_each_field_changed(rule)) settings.push_back({r, {}});
-        for (const UpdateOptions& options : with_each_field_changed(UpdateOptions{}))
-          settings.push_back({rule, options});
-      },
-      entry);
+  for (const AnyOptimizer& rule : with_each_field_changed(entry)) settings.push_back({rule, {}});
+  for (const UpdateOptions& options : with_each_field_changed(UpdateOptions{})) settings.push_back({entry, options});
   const std::vector<std::int64_t> sizes =
       quick ? std::vector<std::int64_t>{1, 7, 4097} : std::vector<std::int64_t>{0, 1, 7, 4095, 4096, 4097, 20000};
   const int slots = std::visit([](const auto& r) { return std::remove_cvref_t<decltype(r)>::slots; }, entry);

@@ -170,12 +170,12 @@ reference::LossInput reference_input(const LossProblem& p) {
 }
 
 reference::Definition definition_of(const LossProblem& p) {
-  const auto options = std::visit([](const auto& l) { return reference_options(l); }, p.loss);
+  const auto options = reference_options(p.loss);
   return reference::define(Losses::name_of(p.loss), options);
 }
 
 reference::LossOutput solve_by_reference(const LossProblem& p) {
-  const auto options = std::visit([](const auto& l) { return reference_options(l); }, p.loss);
+  const auto options = reference_options(p.loss);
   const int top_k = p.metrics.top_k > 0 ? p.metrics.top_k : 5;
   return reference::loss(Losses::name_of(p.loss), options, reference_input(p), top_k);
 }
@@ -233,8 +233,22 @@ std::vector<StepSolution> solve(Backend& backend, const StepProblem& p) {
   return results;
 }
 
+reference::Options reference_options(const detail::Entry& entry, const void* value, std::string_view without) {
+  reference::Options options;
+  for (const detail::AnyField& field : entry.fields) {
+    if (field.name == without) continue;
+    if (field.type->kind == detail::FieldKind::integer && field.type->optional)
+      continue;  // a label, which is among the inputs: a double does not hold all of them
+    const std::string name(field.name);
+    const std::vector<double> numbers = field.type->numbers(field.in(value));
+    const bool list = field.type->kind == detail::FieldKind::list;
+    for (std::size_t i = 0; i < numbers.size(); ++i) options[list ? name + "." + std::to_string(i) : name] = numbers[i];
+  }
+  return options;
+}
+
 reference::Options reference_options(const OptimizerSpec& optimizer) {
-  auto options = std::visit([](const auto& r) { return reference_options(r, "lr"); }, optimizer.rule);
+  auto options = reference_options(optimizer.rule, "lr");
   options.merge(reference_options(optimizer.options));
   return options;
 }
@@ -246,7 +260,7 @@ double reference_factor(const ScheduleSpec& schedule, std::int64_t step, const s
         term.from <= step && std::none_of(schedule.terms.begin(), schedule.terms.end(),
                                           [&](const auto& t) { return term.from < t.from && t.from <= step; });
     if (!runs) continue;
-    const reference::Options options = std::visit([](const auto& e) { return reference_options(e); }, term.entry);
+    const reference::Options options = reference_options(term.entry);
     product *= std::holds_alternative<schedule::Plateau>(term.entry)
                    ? plateau.factor()
                    : reference::schedule(Schedules::name_of(term.entry), options, step - term.from);

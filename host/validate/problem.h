@@ -94,25 +94,10 @@ struct Solver {
 
 /// The fields of an entry as the reference takes them, those of a list as "at.0", "at.1" ... `without` is left out (the
 /// learning rate of an optimizer).
-template <class T>
+reference::Options reference_options(const detail::Entry& entry, const void* value, std::string_view without = {});
+template <class T>  // a definition, or a variant of a list
 reference::Options reference_options(const T& value, std::string_view without = {}) {
-  reference::Options options;
-  detail::for_each_field<T>([&](const auto& field) {
-    using V = typename std::remove_cvref_t<decltype(field)>::value_type;
-    if (field.name == without) return;
-    const V& v = value.*field.member;
-    if constexpr (std::is_same_v<V, std::optional<std::int64_t>>) {
-      return;  // a label, which is among the inputs: a double does not hold all of them
-    } else if constexpr (detail::is_optional<V>) {
-      if (v) options[std::string(field.name)] = static_cast<double>(*v);
-    } else if constexpr (is_numbers<V>) {
-      for (std::int64_t i = 0; i < v.size(); ++i)
-        options[std::string(field.name) + "." + std::to_string(i)] = static_cast<double>(v[i]);
-    } else {
-      options[std::string(field.name)] = static_cast<double>(v);
-    }
-  });
-  return options;
+  return reference_options(detail::entry_for(value), detail::held_by(value), without);
 }
 
 /// The options of an optimizer as the reference takes them: those of the rule but lr, and those of every update.

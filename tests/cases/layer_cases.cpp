@@ -33,13 +33,8 @@ struct LayerPlan {
   std::vector<AnyActivation> activations;
   std::vector<Shape> shapes{std::begin(kLayerShapes), std::end(kLayerShapes)};
 
-  explicit LayerPlan(const AnyActivation& entry) {
-    std::visit(
-        [&]<class A>(const A& activation) {
-          needs_input = A::needs_input;
-          for (const A& changed : settings_of(activation)) activations.push_back(changed);
-        },
-        entry);
+  explicit LayerPlan(const AnyActivation& entry) : activations(settings_of(entry)) {
+    needs_input = std::visit([]<class A>(const A&) { return A::needs_input; }, entry);
   }
 
   /// An activation whose slope needs the input keeps it, so it cannot work in place or go without.

@@ -51,9 +51,9 @@ LossPlan::LossPlan(const AnyLoss& entry, DType type, Size size, bool plain) : dt
         using enum Reduction;
         reductions = {mean, sum, mean_over_batch, none, mean_over_outputs, mean_over_counted};
         if (loss::takes_root<L>()) std::erase(reductions, none);
-        for (const L& changed : settings_of(l)) settings.push_back(changed);
       },
       entry);
+  settings = settings_of(entry);
   const auto take = [&](const auto& list) {
     for (const Shape& s : list)
       if (size == Size::full || s.rows * s.cols <= kSmallCase) shapes.push_back(s);

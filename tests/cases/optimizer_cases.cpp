@@ -57,21 +57,17 @@ struct StepPlan {
   std::vector<UpdateOptions> options = few_settings_of(UpdateOptions{});
   std::vector<ScheduleSpec> schedules;
 
-  StepPlan(const AnyOptimizer& entry, DType type, Size size) : dtype(type), sizes(all_sizes(size)) {
-    std::visit(
-        [&]<class R>(const R& rule) {
-          for (const R& changed : few_settings_of(rule)) rules.push_back(changed);
-        },
-        entry);
+  StepPlan(const AnyOptimizer& entry, DType type, Size size)
+      : dtype(type), sizes(all_sizes(size)), rules(few_settings_of(entry)) {
     for (const char* text :
          {"constant", "cosine:total=1003,warmup=2,floor=0.1", "plateau:patience=0,gamma=0.5,mode=max",
           "warmup:steps=2 * exponential:gamma=0.9 * plateau:patience=0 | 2 | linear:total=1000 | 1001 | constant"})
       schedules.push_back(ScheduleSpec::parse(text));
     if (!std::holds_alternative<optim::Sgd>(entry) || type != DType::f32) return;
     // What a schedule gives does not depend on the rule: all of them beside one.
-    Schedules::for_each([&]<class S>() {
-      for (const S& schedule : few_settings_of(S{})) schedules.push_back(schedule);
-    });
+    for (const std::string_view name : Schedules::names)
+      for (const AnySchedule& schedule : few_settings_of(Schedules::make(name, "schedule")))
+        schedules.push_back(schedule);
     for (const char* text :
          {"cosine:total=1002,warmup=1,floor=0.1,power=2,swing=true", "cosine:warmup=2,first=10,growth=1.5,shrink=0.9",
           "one_cycle:total=1003,pct_start=0.4,div_factor=5,final_div_factor=10,anneal=linear,three_phase=true",

@@ -43,12 +43,7 @@ struct PenaltyPlan {
   std::vector<AnyPenalty> penalties;
   std::vector<GroupShape> shapes;
 
-  PenaltyPlan(const AnyPenalty& entry, Size size) {
-    std::visit(
-        [&]<class P>(const P& p) {
-          for (const P& changed : settings_of(p)) penalties.push_back(changed);
-        },
-        entry);
+  PenaltyPlan(const AnyPenalty& entry, Size size) : penalties(settings_of(entry)) {
     for (const GroupShape& shape : kGroupShapes)
       if (size == Size::full || shape.rows * shape.classes <= 10000) shapes.push_back(shape);
   }

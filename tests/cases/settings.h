@@ -6,30 +6,32 @@
 #include <utility>
 #include <vector>
 
-#include "host/validate/inputs.h"
+#include "host/validate/changes.h"
 
 namespace fuselage::cases {
 
 using validate::valid;
 
-/// Sets every field but lr to something that is not its default; false where `choice` leads to nothing valid.
+/// Sets every field but lr to something that is not its default; false where `choice` leads to nothing valid. T here
+/// and below: a definition, or a variant of a list.
 template <class T>
 bool set_all(T& value, std::size_t choice) {
   constexpr std::array<std::string_view, 5> texts{"5", "2", "0.25", "0.1", "true"};
-  const T defaults{};
+  const detail::Entry& entry = detail::entry_for(value);
   bool changed = true;
-  detail::for_each_field<T>([&](const auto& field) {
-    if (field.name == "lr") return;
-    auto& v = value.*field.member;
+  for (const detail::AnyField& field : entry.fields) {
+    if (field.name == "lr") continue;
+    void* v = field.in(detail::held_by(value));
+    const void* usual = field.in(entry.defaults);
     const std::string_view text = texts[choice % texts.size()];
-    if constexpr (std::is_same_v<std::remove_cvref_t<decltype(v)>, bool>) {
+    if (field.type->kind == detail::FieldKind::boolean) {
       changed &= text == "true";
-      v = !(defaults.*field.member);
+      field.type->read(field.type->text(usual) == "true" ? "false" : "true", v);
     } else {
-      changed &= text != "true" && detail::read_value(text, v) && !(v == defaults.*field.member);
+      changed &= text != "true" && field.type->read(text, v) && !field.type->equal(v, usual);
     }
     choice /= texts.size();
-  });
+  }
   return changed && valid(value);
 }
 
@@ -39,14 +41,14 @@ std::vector<T> settings_of(const T& base) {
   std::vector<T> all;
   const auto add = [&](const T& around) {
     for (const T& value : validate::with_each_field_changed(around)) {
-      bool known = !valid(value);
+      bool known = false;
       for (const T& other : all) known = known || detail::fields_text(other) == detail::fields_text(value);
       if (!known) all.push_back(value);
     }
   };
   add(base);
   std::size_t choices = 1;
-  detail::for_each_field<T>([&](const auto&) { choices *= 5; });
+  for (std::size_t i = 0; i < detail::entry_for(base).fields.size(); ++i) choices *= 5;
   for (std::size_t choice = 0; choice < choices; ++choice) {
     T together = base;
     if (!set_all(together, choice)) continue;
@@ -61,14 +63,15 @@ template <class T>
 std::vector<T> few_settings_of(const T& base) {
   std::vector<T> all{base};
   T together = base;
-  detail::for_each_field<T>([&](const auto& field) {
+  for (const detail::AnyField& field : detail::entry_for(base).fields) {
     for (const T& value : validate::with_each_field_changed(base)) {
-      if (value.*field.member == base.*field.member) continue;
+      const void* changed = field.in(detail::held_by(value));
+      if (field.type->equal(changed, field.in(detail::held_by(base)))) continue;
       all.push_back(value);
-      together.*field.member = value.*field.member;
+      field.type->read(field.type->text(changed), field.in(detail::held_by(together)));
       break;
     }
-  });
+  }
   if (valid(together)) all.push_back(together);
   return all;
 }

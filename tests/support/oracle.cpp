@@ -257,7 +257,7 @@ OracleAnswer reference_answer(const AnyLoss& loss, const OracleCase& c) {
   in.weight = c.weight;
   in.class_weight = c.class_weight;
   in.reduction = std::string(name_of(c.reduction));
-  const auto options = std::visit([](const auto& l) { return validate::reference_options(l); }, loss);
+  const auto options = validate::reference_options(loss);
   const reference::LossOutput out = reference::loss(Losses::name_of(loss), options, in);
   return {out.value, out.divisor, out.values, {out.gradient, out.second_gradient, out.third_gradient}, false};
 }

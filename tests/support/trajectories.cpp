@@ -131,8 +131,7 @@ std::map<std::string, std::vector<TrajectoryCase>> read_trajectories() {
 
 std::vector<Doubles> reference_trajectory(const OptimizerSpec& optimizer, const std::string& rates) {
   const std::string name(Optimizers::name_of(optimizer.rule));
-  reference::Options options =
-      std::visit([](const auto& rule) { return validate::reference_options(rule, "lr"); }, optimizer.rule);
+  reference::Options options = validate::reference_options(optimizer.rule, "lr");
   options.merge(validate::reference_options(optimizer.options));
   std::vector<Doubles> parameters = trajectory_inputs().start;
   std::vector<std::vector<Doubles>> state(parameters.size());
