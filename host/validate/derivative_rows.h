@@ -6,6 +6,7 @@
 #include <limits>
 #include <vector>
 
+#include "fuselage/loss/traits.h"
 #include "fuselage/row_pass.h"
 #include "host/validate/derivative.h"
 
@@ -93,57 +94,16 @@ class RowInDouble {
   double k_[kRowCoefficients] = {};
 };
 
-/// Rows to try: of labels each label, of targets some, moved along each input in turn.
+/// Checks rows of five columns: of labels each label, of targets some, moved along each input in turn. `evaluate` gives
+/// a row's value and, where they are asked for, its derivatives.
+DerivativeCheck check_rows(const std::string& text, const LossTraits& traits,
+                           const std::function<double(PlainRow&, std::vector<double>* gradients)>& evaluate);
+
 template <class L>
 DerivativeCheck check_rows(const L& loss, const std::string& text) {
-  DerivativeCheck check{text};
-  const int inputs = L::row.row_second ? 1 : loss::inputs_of<L>().count();
-  const bool labels = L::row.target == RowTarget::classes || L::row.target == RowTarget::labels;
-  const double bases[kRowInputs][5] = {
-      {0.3, -1.2, 2.0, 1.9, -4.0}, {0.5, -0.2, 1.0, -1.5, 0.8}, {-0.7, 2.0, 0.1, 0.4, -2.0}};
-  PlainRow row;
-  for (int k = 0; k < inputs; ++k) row.x[k].assign(std::begin(bases[k]), std::end(bases[k]));
-  // Log-probabilities are negative, probabilities between 0 and 1.
-  for (double& x : row.x[0]) {
-    if (L::prediction == Domain::log_probability) x = -std::abs(x);
-    if (L::prediction == Domain::probability) x = 0.05 + std::abs(x) / 5;
-  }
-  const bool bounded = L::prediction == Domain::log_probability || L::prediction == Domain::probability;
   RowInDouble<L> evaluate(loss);
-  for (int target = 0; target < 5; ++target) {
-    row.facts = {};
-    row.facts.second = 0.7 * (target - 1);
-    if (labels) {
-      row.facts.label = target;
-      row.target.assign(5, 0.0);
-      row.target[static_cast<std::size_t>(target)] = 1;
-    } else if (L::row.target == RowTarget::dense) {
-      row.target = {0.4 - target, 1.0, -0.5, 0.25 * target, 2.0};
-    }
-    if constexpr (L::row.target == RowTarget::single) {
-      const bool no = target % 2 == 0;
-      row.facts.single = no ? (target_domain<L>() == Domain::sign ? -1 : 0) : 1;
-    }
-    for (int k = 0; k < inputs; ++k) {
-      for (std::size_t c = 0; c < 5; ++c) {
-        const double base = row.x[k][c];
-        for (const double shift : {-3.0, -0.5, 0.0, 0.01, 0.4, 5.0}) {
-          const double at = bounded ? base * (1 + shift / 10) : base + shift;
-          const auto value = [&](double moved) {
-            row.x[k][c] = moved;
-            return evaluate(row);
-          };
-          row.x[k][c] = at;
-          std::vector<double> gradients[kRowInputs];
-          evaluate(row, gradients);
-          check_point(check, value, at, gradients[k][c],
-                      fmt::format("{} by input {}, column {} = {}, target {}", text, k, c, at, target));
-          row.x[k][c] = base;
-        }
-      }
-    }
-  }
-  return check;
+  return check_rows(text, traits_of<L>(),
+                    [&](PlainRow& row, std::vector<double>* gradients) { return evaluate(row, gradients); });
 }
 
 }  // namespace fuselage::validate
