@@ -2,9 +2,9 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <memory>
 
 #include "host/cli/json_output.h"
@@ -33,6 +33,9 @@ double seconds_now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
+/// Makes a workload with so many copies of its buffers.
+using Make = std::function<std::unique_ptr<Workload>(Backend&, int copies)>;
+
 struct Bench {
   Backend& backend;
   Backend* judge;  ///< the CPU, where another device is timed; else null
@@ -54,7 +57,6 @@ struct Bench {
 
   /// Whether the first run on the device and one on the CPU leave the same bits. `make` takes a backend and a number
   /// of copies, and inputs are a function of the shape alone.
-  template <class Make>
   bool agrees(Workload& workload, const Make& make) {
     workload.run();
     const std::unique_ptr<Workload> expected = make(*judge, 1);
@@ -63,7 +65,6 @@ struct Bench {
   }
 
   /// `bytes`: of all buffers of one copy.
-  template <class Make>
   void add(std::string_view family, std::string_view name, DType type, double bytes, const Make& make) {
     if (seconds_now() >= stop_at) return left_out.push_back(fmt::format("{} {} {}", family, name, name_of(type)));
     const std::unique_ptr<Workload> workload = make(backend, copies(bytes));
@@ -88,27 +89,26 @@ struct Bench {
     copy_rate = workload->bytes() / validate::median_seconds(backend, *workload, 2 * repetitions) * 1e-9;
   }
 
-  template <class L>
-  void loss(DType type) {
+  void loss(std::string_view name, DType type) {
+    const AnyLoss loss = Losses::make(name, "loss");
+    const LossTraits traits = traits_of(loss);
     const auto element = static_cast<double>(size_of(type));
     const auto one = [&](std::int64_t rows_of, std::int64_t cols) {
-      add("loss", L::name, type, 3 * element * static_cast<double>(rows_of * cols),
-          [=](Backend& on, int count) { return validate::loss_workload(on, L{}, type, rows_of, cols, count); });
+      add("loss", name, type, 3 * element * static_cast<double>(rows_of * cols),
+          [=](Backend& on, int count) { return validate::loss_workload(on, loss, type, rows_of, cols, count); });
     };
-    if constexpr (loss::Pointwise<L>)
+    if (traits.elementwise && traits.inputs.second.empty())
       one(elements, 1);
     else
       for (const std::int64_t classes : kClasses) one(std::max<std::int64_t>(elements / classes, 1), classes);
   }
 
-  template <class R>
-  void step(DType type) {
+  void step(std::string_view name, DType type) {
+    const OptimizerSpec optimizer = validate::usual_optimizer(Optimizers::make(name, "optimizer"));
     constexpr std::int64_t kTensors = 16;
     const std::int64_t size = elements / kTensors;
-    add("optimizer", R::name, type, static_cast<double>(elements) * static_cast<double>(3 * size_of(type)),
-        [=](Backend& on, int count) {
-          return validate::step_workload(on, validate::usual_optimizer(R{}), type, kTensors, size, count);
-        });
+    add("optimizer", name, type, static_cast<double>(elements) * static_cast<double>(3 * size_of(type)),
+        [=](Backend& on, int count) { return validate::step_workload(on, optimizer, type, kTensors, size, count); });
   }
 };
 
@@ -140,8 +140,8 @@ Json run_on(const std::string& device, const Options& options, int& exit_code) {
                              backend->device(), backend->description(), bench.copy_rate, "", "", "dtype", "shape",
                              "median us", "GB/s", "of copy");
   for (const DType type : kTypes) {
-    Losses::for_each([&]<class L>() { bench.loss<L>(type); });
-    Optimizers::for_each([&]<class R>() { bench.step<R>(type); });
+    for (const std::string_view name : Losses::names) bench.loss(name, type);
+    for (const std::string_view name : Optimizers::names) bench.step(name, type);
   }
   if (!bench.same_bits) exit_code = kCheckMissed;
   if (!options.json && !bench.left_out.empty())
@@ -169,22 +169,22 @@ void run(const Options& options, int& exit_code) {
 
 void add_bench(CLI::App& parent, int& exit_code) {
   const auto o = std::make_shared<Options>();
-  CLI::App* verb = parent.add_subcommand("bench", "Time every loss and optimizer");
-  verb->add_option("--device", o->device, known_devices() + "; auto: all that are usable")->capture_default_str();
-  verb->add_option("--threads", o->threads, "CPU threads; 0: all")->check(CLI::Range(0, 4096));
-  verb->add_flag("--quick", o->quick, "Smaller arrays, fewer repetitions");
-  verb->add_option("--elements", o->elements, "Of each workload, whether or not caches hold it; 0: enough")
-      ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 32));
-  verb->add_option("--time-limit", o->time_limit, "Seconds for each device, after which no row is begun; 0: none")
-      ->check(CLI::NonNegativeNumber);
-  verb->add_flag("--json", o->json, "Print JSON");
-  verb->footer(
+  Verb verb(parent, "bench", "Time every loss and optimizer");
+  verb.option("--device", o->device, known_devices() + "; auto: all that are usable").shows_default();
+  verb.option("--threads", o->threads, "CPU threads; 0: all").within(0, 4096);
+  verb.flag("--quick", o->quick, "Smaller arrays, fewer repetitions");
+  verb.option("--elements", o->elements, "Of each workload, whether or not caches hold it; 0: enough")
+      .within(0, std::int64_t{1} << 32);
+  verb.option("--time-limit", o->time_limit, "Seconds for each device, after which no row is begun; 0: none")
+      .not_negative();
+  verb.flag("--json", o->json, "Print JSON");
+  verb.footer(
       "Median time of a pass over buffers that no cache holds; GB/s of the bytes that a pass must read and write, and\n"
       "their share of what a plain copy reaches in the same run. Before a device other than the CPU is timed, its "
       "first\n"
       "result is compared with the CPU's, bit for bit; exit code 1 where they differ.\nExamples:\n"
       "  fuselage bench --quick\n  fuselage bench --device cuda --json");
-  verb->callback([o, &exit_code] { run(*o, exit_code); });
+  verb.does([o, &exit_code] { run(*o, exit_code); });
 }
 
 }  // namespace fuselage::cli

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <omp.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <fstream>
 #include <iterator>
@@ -117,10 +116,10 @@ void print_text(const Json& json, int indent = 0) {
 
 void add_doctor(CLI::App& parent, int&) {
   const auto json = std::make_shared<bool>(false);
-  CLI::App* verb = parent.add_subcommand("doctor", "Say what this build and this machine have, and what is missing");
-  verb->add_flag("--json", *json, "Print JSON");
-  verb->footer("Example:\n  fuselage doctor");
-  verb->callback([json] {
+  Verb verb(parent, "doctor", "Say what this build and this machine have, and what is missing");
+  verb.flag("--json", *json, "Print JSON");
+  verb.footer("Example:\n  fuselage doctor");
+  verb.does([json] {
     const Json found = report();
     if (*json)
       print(found);

@@ -1,7 +1,7 @@
 // `fuselage eval`: one loss, with its gradient, on the user's arrays.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cmath>
 #include <memory>
 #include <set>
@@ -112,37 +112,35 @@ void run(const EvalOptions& options) {
 
 void add_eval(CLI::App& parent, int&) {
   const auto o = std::make_shared<EvalOptions>();
-  CLI::App* verb = parent.add_subcommand("eval", "Evaluate a loss and its gradient on .npy arrays");
-  verb->add_option("--loss", o->loss, "Loss and its fields: huber:delta=0.5 (see `fuselage list losses`)")->required();
-  verb->add_option("--compat", o->compat,
-                   "torch, keras or optax: --loss is named as there, and reduced as there (`fuselage list compat`)");
-  verb->add_option("--input", o->inputs, "NAME=FILE.npy; the names are those of `fuselage list losses --json`");
+  Verb verb(parent, "eval", "Evaluate a loss and its gradient on .npy arrays");
+  verb.option("--loss", o->loss, "Loss and its fields: huber:delta=0.5 (see `fuselage list losses`)").required();
+  verb.option("--compat", o->compat,
+              "torch, keras or optax: --loss is named as there, and reduced as there (`fuselage list compat`)");
+  verb.option("--input", o->inputs, "NAME=FILE.npy; the names are those of `fuselage list losses --json`");
   for (const char* name : {"pred", "target", "weight", "mask", "lengths", "class_weight", "upstream"}) {
     std::string option = "--" + std::string(name);
     std::replace(option.begin(), option.end(), '_', '-');
-    verb->add_option(option, o->short_inputs[name], fmt::format("Short for --input {}=FILE.npy", name));
+    verb.option(option, o->short_inputs[name], fmt::format("Short for --input {}=FILE.npy", name));
   }
-  verb->add_option(
-      "--reduction", o->reduction,
-      "mean, sum, mean_over_batch, mean_over_outputs, mean_over_counted or none [mean, or that of --compat]");
-  verb->add_option("--divisor", o->divisor, "What a mean is divided by, in place of its own divisor");
-  verb->add_option("--class-axis", o->class_axis,
-                   "Losses of rows: which axis of pred is a row, -1 the last [-1]; labels and weights have the others");
-  verb->add_option("--dtype", o->dtype, "Storage of predictions and gradient: fp32, bf16, fp16 [fp32]");
-  verb->add_option("--device", o->device, known_devices() + ", or reference (double precision)")->capture_default_str();
-  verb->add_option("--threads", o->threads, "CPU threads; 0: all")->check(CLI::Range(0, 4096));
-  verb->add_option("--grad-out", o->grad_out,
-                   "pred=FILE.npy: where the gradient goes; of further inputs by their names");
-  verb->add_option("--values-out", o->values_out, "FILE.npy for the values, with --reduction none");
-  verb->add_flag("--json", o->json, "Print JSON");
-  verb->footer(
+  verb.option("--reduction", o->reduction,
+              "mean, sum, mean_over_batch, mean_over_outputs, mean_over_counted or none [mean, or that of --compat]");
+  verb.option("--divisor", o->divisor, "What a mean is divided by, in place of its own divisor");
+  verb.option("--class-axis", o->class_axis,
+              "Losses of rows: which axis of pred is a row, -1 the last [-1]; labels and weights have the others");
+  verb.option("--dtype", o->dtype, "Storage of predictions and gradient: fp32, bf16, fp16 [fp32]");
+  verb.option("--device", o->device, known_devices() + ", or reference (double precision)").shows_default();
+  verb.option("--threads", o->threads, "CPU threads; 0: all").within(0, 4096);
+  verb.option("--grad-out", o->grad_out, "pred=FILE.npy: where the gradient goes; of further inputs by their names");
+  verb.option("--values-out", o->values_out, "FILE.npy for the values, with --reduction none");
+  verb.flag("--json", o->json, "Print JSON");
+  verb.footer(
       "Bad labels count as masked and are reported. Shapes must fit as they are; nothing is broadcast.\nExamples:\n"
       "  fuselage eval --loss huber:delta=0.5 --pred y.npy --target t.npy --grad-out pred=g.npy\n"
       "  fuselage eval --loss softmax_cross_entropy --input pred=x.npy --input target=labels.npy --json\n"
       "  fuselage eval --loss gaussian_nll --pred mean.npy --input variance=v.npy --target t.npy\n"
       "  fuselage eval --loss softmax_cross_entropy --pred image.npy --target pixels.npy --class-axis 1\n"
       "  fuselage eval --loss softmax_cross_entropy --pred tokens.npy --target words.npy --lengths lengths.npy");
-  verb->callback([o] { run(*o); });
+  verb.does([o] { run(*o); });
 }
 
 }  // namespace fuselage::cli

@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 #include <optional>
 
-#include <CLI/CLI.hpp>
 #include <map>
 #include <string>
 
@@ -297,18 +296,17 @@ void add_list(CLI::App& parent, int&) {
     bool json = false, markdown = false;
   };
   const auto options = std::make_shared<Options>();
-  CLI::App* verb =
-      parent.add_subcommand("list",
-                            "List losses, losses over pairs of rows, penalties on groups, functions over episodes, "
-                            "optimizers, metrics, schedules, activations, or the losses or optimizers of peers");
-  verb->add_option("list", options->list,
-                   "losses, pairs, penalties, functions, optimizers, metrics, schedules, activations, compat or "
-                   "compat_optimizers")
-      ->required();
-  CLI::Option* json = verb->add_flag("--json", options->json, "A JSON array with fields, ranges and inputs");
-  verb->add_flag("--markdown", options->markdown, "The table of the documentation")->excludes(json);
-  verb->footer("Examples:\n  fuselage list losses\n  fuselage list optimizers --json");
-  verb->callback([options] {
+  Verb verb(parent, "list",
+            "List losses, losses over pairs of rows, penalties on groups, functions over episodes, "
+            "optimizers, metrics, schedules, activations, or the losses or optimizers of peers");
+  verb.option("list", options->list,
+              "losses, pairs, penalties, functions, optimizers, metrics, schedules, activations, compat or "
+              "compat_optimizers")
+      .required();
+  const Option json = verb.flag("--json", options->json, "A JSON array with fields, ranges and inputs");
+  verb.flag("--markdown", options->markdown, "The table of the documentation").excludes(json);
+  verb.footer("Examples:\n  fuselage list losses\n  fuselage list optimizers --json");
+  verb.does([options] {
     if (options->list == "compat") {
       if (options->json)
         print(compat_json());

@@ -1,7 +1,6 @@
 // `fuselage step`: optimizer updates of the user's array.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <cmath>
 #include <memory>
 
@@ -182,25 +181,25 @@ void run(const Options& o) {
 
 void add_step(CLI::App& parent, int&) {
   const auto o = std::make_shared<Options>();
-  CLI::App* verb = parent.add_subcommand("step", "Apply optimizer steps to a .npy array");
-  verb->add_option("--optimizer", o->optimizer, "Rule and its fields: adam:lr=1e-3 (see `fuselage list optimizers`)")
-      ->required();
-  verb->add_option("--param", o->param, "FILE.npy: the parameter")->required();
-  verb->add_option("--grad", o->grads, "FILE.npy: a gradient; one step for each, in order")->required();
-  verb->add_option("--param-out", o->param_out, "FILE.npy: the parameter after the last step")->required();
-  verb->add_option("--state", o->state, "FILE.safetensors: step count and state to start from");
-  verb->add_option("--state-out", o->state_out, "FILE.safetensors: where they go");
-  verb->add_option("--schedule", o->schedule, "Of the learning rate: step:every=10 (see `fuselage list schedules`)")
-      ->capture_default_str();
-  verb->add_option("--dtype", o->dtype, "Storage of parameter and gradient: fp32, bf16, fp16 [fp32]");
-  verb->add_option("--device", o->device, known_devices() + ", or reference (double precision)")->capture_default_str();
-  verb->add_option("--threads", o->threads, "CPU threads; 0: all")->check(CLI::Range(0, 4096));
-  verb->add_flag("--json", o->json, "Print JSON");
-  verb->footer(
+  Verb verb(parent, "step", "Apply optimizer steps to a .npy array");
+  verb.option("--optimizer", o->optimizer, "Rule and its fields: adam:lr=1e-3 (see `fuselage list optimizers`)")
+      .required();
+  verb.option("--param", o->param, "FILE.npy: the parameter").required();
+  verb.option("--grad", o->grads, "FILE.npy: a gradient; one step for each, in order").required();
+  verb.option("--param-out", o->param_out, "FILE.npy: the parameter after the last step").required();
+  verb.option("--state", o->state, "FILE.safetensors: step count and state to start from");
+  verb.option("--state-out", o->state_out, "FILE.safetensors: where they go");
+  verb.option("--schedule", o->schedule, "Of the learning rate: step:every=10 (see `fuselage list schedules`)")
+      .shows_default();
+  verb.option("--dtype", o->dtype, "Storage of parameter and gradient: fp32, bf16, fp16 [fp32]");
+  verb.option("--device", o->device, known_devices() + ", or reference (double precision)").shows_default();
+  verb.option("--threads", o->threads, "CPU threads; 0: all").within(0, 4096);
+  verb.flag("--json", o->json, "Print JSON");
+  verb.footer(
       "A gradient that holds NaN or infinity is skipped: nothing changes but the count `skipped`.\nExample:\n"
       "  fuselage step --optimizer adam:lr=1e-3 --param p.npy --grad g1.npy --grad g2.npy --param-out p2.npy"
       " --state-out s.safetensors");
-  verb->callback([o] { run(*o); });
+  verb.does([o] { run(*o); });
 }
 
 }  // namespace fuselage::cli

@@ -1,7 +1,6 @@
 // `fuselage train`: a run from a file.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <chrono>
 #include <cmath>
 #include <memory>
@@ -193,15 +192,15 @@ void train_run(const TrainArguments& arguments, int& exit_code) {
 }  // namespace
 
 void add_train(CLI::App& parent, int& exit_code) {
-  CLI::App* verb = parent.add_subcommand("train", "Train a model as a run file says");
+  Verb verb(parent, "train", "Train a model as a run file says");
   auto arguments = std::make_shared<TrainArguments>();
-  verb->add_option("run", arguments->words, "RUN.toml, and overrides such as train.epochs=3")
-      ->type_name("RUN.toml KEY=VALUE");
-  verb->add_option("--device", arguments->device, known_devices() + "; stands above train.device")->type_name("DEVICE");
-  verb->add_option("--resume", arguments->resume, "Go on from the checkpoint in the folder of a run")->type_name("DIR");
-  verb->add_flag("--json", arguments->json, "One JSON object for each epoch, and one for the whole run");
-  verb->footer(kFooter);
-  verb->callback([arguments, &exit_code] { train_run(*arguments, exit_code); });
+  verb.option("run", arguments->words, "RUN.toml, and overrides such as train.epochs=3")
+      .type_name("RUN.toml KEY=VALUE");
+  verb.option("--device", arguments->device, known_devices() + "; stands above train.device").type_name("DEVICE");
+  verb.option("--resume", arguments->resume, "Go on from the checkpoint in the folder of a run").type_name("DIR");
+  verb.flag("--json", arguments->json, "One JSON object for each epoch, and one for the whole run");
+  verb.footer(kFooter);
+  verb.does([arguments, &exit_code] { train_run(*arguments, exit_code); });
 }
 
 }  // namespace fuselage::cli

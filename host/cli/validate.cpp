@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <memory>
 
 #include "fuselage/backend.h"
@@ -190,21 +189,20 @@ int run(const Options& options) {
 
 void add_validate(CLI::App& parent, int& exit_code) {
   const auto o = std::make_shared<Options>();
-  CLI::App* verb = parent.add_subcommand("validate", "Check every loss, penalty and optimizer against the reference");
-  verb->add_option("--device", o->sweep.device, known_devices() + "; auto: all that are usable")->capture_default_str();
-  verb->add_option("--seed", o->sweep.seed, "Of the inputs")->capture_default_str();
-  verb->add_option("--name", o->sweep.names,
-                   "A loss, penalty or optimizer to look at; may be repeated; all unless given");
-  verb->add_flag("--quick", o->sweep.quick, "Fewer shapes");
-  verb->add_flag("--finite-difference", o->derivatives, "Also check derivatives against differences, in double");
-  verb->add_flag("--json", o->json, "Print JSON");
-  verb->footer(
+  Verb verb(parent, "validate", "Check every loss, penalty and optimizer against the reference");
+  verb.option("--device", o->sweep.device, known_devices() + "; auto: all that are usable").shows_default();
+  verb.option("--seed", o->sweep.seed, "Of the inputs").shows_default();
+  verb.option("--name", o->sweep.names, "A loss, penalty or optimizer to look at; may be repeated; all unless given");
+  verb.flag("--quick", o->sweep.quick, "Fewer shapes");
+  verb.flag("--finite-difference", o->derivatives, "Also check derivatives against differences, in double");
+  verb.flag("--json", o->json, "Print JSON");
+  verb.footer(
       "Exit code 1 when an error is outside its budget or above PyTorch's, a count is wrong or two backends differ in "
       "a "
       "bit.\nPyTorch's errors are those on the inputs of seed 0.\nExamples:\n"
       "  fuselage validate\n  fuselage validate --name huber --name adamw\n  fuselage validate --device cuda "
       "--finite-difference --json");
-  verb->callback([o, &exit_code] { exit_code = run(*o); });
+  verb.does([o, &exit_code] { exit_code = run(*o); });
 }
 
 }  // namespace fuselage::cli

@@ -6,9 +6,18 @@
 // exit_code = kCheckMissed.
 #pragma once
 
-#include <CLI/App.hpp>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include "fuselage/core/error.h"
+
+namespace CLI {
+class App;
+class Option;
+}  // namespace CLI
 
 namespace fuselage::cli {
 
@@ -35,6 +44,47 @@ constexpr int exit_status(Errc code) {
   }
   return kCheckMissed;
 }
+
+/// An option of a verb.
+class Option {
+ public:
+  explicit Option(CLI::Option* option) : option_(option) {}
+
+  Option& required();
+  Option& shows_default();
+  Option& within(std::int64_t low, std::int64_t high);
+  Option& not_negative();
+  /// What stands for its value in the help.
+  Option& type_name(const std::string& text);
+  Option& excludes(const Option& other);
+
+ private:
+  CLI::Option* option_;
+};
+
+/// A verb, its options and what it does. The parser behind it (CLI11) is all headers, which take a compiler seconds:
+/// verb.cpp and main.cpp alone include them.
+class Verb {
+ public:
+  Verb(CLI::App& parent, const std::string& name, const std::string& summary);
+
+  /// An option, or without dashes a word, that sets `value`, which must outlive the parser.
+  Option option(const std::string& name, std::string& value, const std::string& help);
+  Option option(const std::string& name, std::vector<std::string>& value, const std::string& help);
+  Option option(const std::string& name, int& value, const std::string& help);
+  Option option(const std::string& name, std::int64_t& value, const std::string& help);
+  Option option(const std::string& name, std::uint64_t& value, const std::string& help);
+  Option option(const std::string& name, double& value, const std::string& help);
+  Option option(const std::string& name, std::optional<std::int64_t>& value, const std::string& help);
+  Option option(const std::string& name, std::optional<double>& value, const std::string& help);
+  Option flag(const std::string& name, bool& value, const std::string& help);
+  /// Notes and examples below the options.
+  void footer(const std::string& text);
+  void does(const std::function<void()>& action);
+
+ private:
+  CLI::App& app_;
+};
 
 void add_train(CLI::App& parent, int& exit_code);
 void add_eval(CLI::App& parent, int& exit_code);

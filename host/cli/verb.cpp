@@ -1,0 +1,68 @@
+// The options of verbs, by CLI11.
+#include <CLI/CLI.hpp>
+
+#include "host/cli/verbs.h"
+
+namespace fuselage::cli {
+
+Option& Option::required() {
+  option_->required();
+  return *this;
+}
+
+Option& Option::shows_default() {
+  option_->capture_default_str();
+  return *this;
+}
+
+Option& Option::within(std::int64_t low, std::int64_t high) {
+  option_->check(CLI::Range(low, high));
+  return *this;
+}
+
+Option& Option::not_negative() {
+  option_->check(CLI::NonNegativeNumber);
+  return *this;
+}
+
+Option& Option::type_name(const std::string& text) {
+  option_->type_name(text);
+  return *this;
+}
+
+Option& Option::excludes(const Option& other) {
+  option_->excludes(other.option_);
+  return *this;
+}
+
+Verb::Verb(CLI::App& parent, const std::string& name, const std::string& summary)
+    : app_(*parent.add_subcommand(name, summary)) {}
+
+Option Verb::option(const std::string& name, std::string& value, const std::string& help) {
+  return Option(app_.add_option(name, value, help));
+}
+Option Verb::option(const std::string& name, std::vector<std::string>& value, const std::string& help) {
+  return Option(app_.add_option(name, value, help));
+}
+Option Verb::option(const std::string& name, int& value, const std::string& help) {
+  return Option(app_.add_option(name, value, help));
+}
+Option Verb::option(const std::string& name, std::int64_t& value, const std::string& help) {
+  return Option(app_.add_option(name, value, help));
+}
+Option Verb::option(const std::string& name, std::uint64_t& value, const std::string& help) {
+  return Option(app_.add_option(name, value, help));
+}
+Option Verb::option(const std::string& name, double& value, const std::string& help) {
+  return Option(app_.add_option(name, value, help));
+}
+
+Option Verb::flag(const std::string& name, bool& value, const std::string& help) {
+  return Option(app_.add_flag(name, value, help));
+}
+
+void Verb::footer(const std::string& text) { app_.footer(text); }
+
+void Verb::does(const std::function<void()>& action) { app_.callback(action); }
+
+}  // namespace fuselage::cli
