@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <iterator>
 #include <span>
 #include <string>
 #include <vector>
@@ -91,8 +92,14 @@ class Placed {
 class Noise {
  public:
   explicit Noise(const std::string& words);
+  /// Neighbours come from one block of the generator, which is kept for each of the first streams.
   std::uint32_t word(std::uint32_t stream, std::int64_t i) const {
-    return random_word(seed_, static_cast<std::uint64_t>(i), stream_of(RandomUse::synthetic, stream), 0);
+    Block& last = last_[stream % std::size(last_)];
+    const std::int64_t index = i / 4;
+    if (last.stream != stream || last.index != index)
+      last = {stream, index,
+              random_block(seed_, static_cast<std::uint64_t>(index), stream_of(RandomUse::synthetic, stream), 0)};
+    return last.words.word[i % 4];
   }
   /// In [0, 1).
   float unit(std::uint32_t stream, std::int64_t i) const { return uniform(word(stream, i)); }
@@ -100,7 +107,13 @@ class Noise {
   float centred(std::uint32_t stream, std::int64_t i) const { return unit(stream, i) - 0.5f; }
 
  private:
+  struct Block {
+    std::uint32_t stream = 0;
+    std::int64_t index = -1;
+    RandomBlock words{};
+  };
   std::uint64_t seed_;
+  mutable Block last_[16];
 };
 
 /// Numbers that formulas stumble over: not finite, or denormal, zero of either sign, next to the largest.

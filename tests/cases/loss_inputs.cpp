@@ -76,7 +76,7 @@ struct Numbers {
     if (special == Special::not_finite && strange(i)) return not_finite(noise.word(stream, i) >> 3);
     if (special == Special::extreme && noise.word(kChoices, i) % 4 == 0) return extreme(noise.word(stream, i));
     const bool paired = !plan.row || plan.traits.row_target == RowTarget::dense;
-    const float equal = paired ? stored(plan.dtype, target(i)) : 0;
+    const auto equal = [&] { return paired ? stored(plan.dtype, target(i)) : 0; };
     switch (domain) {
       case Domain::probability: return i % 16 == 3 ? 0 : i % 16 == 5 ? 1 : u;
       case Domain::logit: return x * (i % 16 == 3 ? 80.f : i % 16 == 5 ? 300.f : 8.f);
@@ -84,8 +84,8 @@ struct Numbers {
       case Domain::log_mean: return x * (i % 16 == 5 ? 300.f : 8.f);
       case Domain::score: return i % 16 == 3 ? 1 : x * 4;
       case Domain::positive: return 0.01f + 8 * u;
-      case Domain::non_negative: return i % 16 == 3 ? equal : u * (i % 16 == 5 ? 2000.f : 8.f);
-      default: return i % 16 == 3 ? equal : x * (i % 16 == 5 ? 2000.f : 8.f);
+      case Domain::non_negative: return i % 16 == 3 ? equal() : u * (i % 16 == 5 ? 2000.f : 8.f);
+      default: return i % 16 == 3 ? equal() : x * (i % 16 == 5 ? 2000.f : 8.f);
     }
   }
 
