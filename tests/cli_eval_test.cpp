@@ -97,6 +97,8 @@ TEST_F(Eval, RefusesByName) {
   refuse(mse + "--class-weight " + path("y.npy"), 2, {"mse has no input 'class_weight'"});
   refuse(mse + "--input pred=" + path("y.npy"), 2, {"'pred' is given twice"});
   refuse(mse + "--reduction average", 2, {"unknown reduction 'average'"});
+  refuse(mse + "--weight ''", 2, {"--weight: the value is empty"});
+  refuse(mse + "--compat ''", 2, {"--compat: the value is empty"});
   refuse(mse + "--dtype fp8", 2, {"unknown dtype 'fp8'"});
   refuse(mse + "--dtype fp64", 2, {"fp64"});
   refuse(mse + "--values-out v.npy", 2, {"--reduction none"});

@@ -30,6 +30,16 @@ void add_verbs(CLI::App& app, int& exit_code) {
   cli::add_doctor(app, exit_code);
 }
 
+/// An option with nothing in it, as "$FILE" of a variable that is not set, is a mistake and never the default.
+void refuse_empty_values(CLI::App& app) {
+  const auto refuse = [](const std::string& text) {
+    return text.empty() ? std::string("the value is empty") : std::string();
+  };
+  for (CLI::App* verb : app.get_subcommands([](CLI::App*) { return true; }))
+    for (CLI::Option* option : verb->get_options())
+      if (option->get_expected_max() > 0) option->check(refuse);
+}
+
 constexpr const char* kFooter =
     "\nExit codes: 0 done, 1 a check missed, 2 wrong usage, 3 bad data, 4 device.\n"
     "`fuselage VERB --help` shows the options of a verb with examples.";
@@ -83,6 +93,7 @@ int run(int argc, char** argv) {
   app.footer(kFooter);
   int exit_code = cli::kDone;
   add_verbs(app, exit_code);
+  refuse_empty_values(app);
   if (unknown_verb(app, argc, argv)) return cli::kUsage;
   try {
     app.parse(argc, argv);
