@@ -90,6 +90,10 @@ TEST_F(Eval, RefusesByName) {
   refuse("eval --loss mse --reduction none --grad-out pred=" + path("o.npy") + " --values-out " + path("o.npy") +
              mse_inputs(),
          2, {"o.npy' is the file of two outputs"});
+  refuse("eval --loss mse --reduction none --grad-out pred=" + path("o.npy") + " --values-out " + path("./o.npy") +
+             mse_inputs(),
+         2, {"./o.npy' is the file of two outputs"});
+  EXPECT_FALSE(std::filesystem::exists(path("o.npy")));
   refuse("eval --loss huber:delt=1" + mse_inputs(), 2, {"no field 'delt'", "did you mean 'delta'"});
   refuse("eval --loss huber:delta=-1" + mse_inputs(), 2, {"delta = -1", "(0, inf)"});
   refuse("eval --loss mse --pred " + path("y.npy"), 2, {"mse needs the input 'target'"});

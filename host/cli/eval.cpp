@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
-#include <set>
 
 #include "fuselage/data.h"
 #include "host/cli/eval_reader.h"
@@ -75,10 +74,6 @@ void run(const EvalOptions& options) {
                 fmt::format("--dtype {}: expected fp32, bf16 or fp16 (fp64 with --device reference)", name_of(type)));
   EvalReader reader(options, type);
   const auto grad_out = reader.gradient_files();
-  std::set<std::string> outputs{options.values_out};
-  for (const auto& [name, file] : grad_out)
-    if (!outputs.insert(file).second)
-      throw Error(Errc::bad_argument, fmt::format("'{}' is the file of two outputs", file));
   const std::unique_ptr<Backend> backend = reference ? nullptr : make_backend(options.device, nullptr, options.threads);
   const LossProblem problem = reader.read();
   if (!options.values_out.empty() && problem.reduction != Reduction::none)

@@ -6,8 +6,11 @@
 #include <algorithm>
 #include <cstring>
 #include <deque>
+#include <filesystem>
 #include <limits>
+#include <set>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "fuselage/data.h"
@@ -313,7 +316,12 @@ void write_elements(data::AtomicFile& out, const Array& array) {
 
 void write_npy(std::span<const NpyFile> files) {
   std::deque<data::AtomicFile> written;
+  std::set<std::filesystem::path> places;
   for (const NpyFile& file : files) {
+    std::error_code unknown;  // such a path is refused below, with its reason
+    const std::filesystem::path place = weakly_canonical(absolute(file.path, unknown), unknown);
+    if (!unknown && !places.insert(place).second)
+      throw Error(Errc::bad_argument, "'" + file.path.string() + "' is the file of two outputs");
     write_elements(written.emplace_back(file.path), *file.array);
     written.back().sync();
   }
