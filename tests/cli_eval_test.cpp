@@ -286,7 +286,10 @@ TEST_F(Eval, ADivisorOfOnesOwn) {
   }
   refuse("eval --loss mse --divisor 0" + mse_inputs(), 2, {"--divisor 0", "above 0"});
   refuse("eval --loss mse --divisor inf" + mse_inputs(), 2, {"--divisor inf"});
-  refuse("eval --loss mse --divisor 2 --reduction sum" + mse_inputs(), 2, {"divisor is 2", "sum"});
+  for (const std::string device : {"cpu", "reference"})
+    for (const std::string reduction : {"sum", "none"})
+      refuse("eval --loss mse --divisor 2 --device " + device + " --reduction " + reduction + mse_inputs(), 2,
+             {"--divisor 2: the reduction " + reduction + " divides by nothing"});
 }
 
 TEST_F(Eval, IgnoreIndexIsAnyIntegerOf64Bits) {

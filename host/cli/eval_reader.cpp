@@ -71,6 +71,9 @@ EvalReader::EvalReader(const EvalOptions& options, DType type)
   if (options.divisor) {
     if (!(*options.divisor > 0) || !std::isfinite(*options.divisor))
       throw Error(Errc::bad_argument, fmt::format("--divisor {}: expected a finite number above 0", *options.divisor));
+    if (problem_.reduction == Reduction::sum || problem_.reduction == Reduction::none)
+      throw Error(Errc::bad_argument, fmt::format("--divisor {}: the reduction {} divides by nothing", *options.divisor,
+                                                  name_of(problem_.reduction)));
     problem_.divisor = *options.divisor;
   }
   traits_ = traits_of(problem_.loss);
