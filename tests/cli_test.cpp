@@ -151,6 +151,13 @@ TEST_F(Cli, DoctorAndBenchSayWhatTheyAreAskedFor) {
   EXPECT_EQ(limited[0]["left_out"].size(), bench[0]["rows"].size()) << "every row is named";
 }
 
+TEST_F(Cli, NumbersThatDoNotFitAreRefused) {
+  refuse("validate --seed -1", 2, {"--seed: '-1' is not a whole number from 0 to 2^64 - 1"});
+  refuse("validate --seed 18446744073709551616", 2, {"--seed: '18446744073709551616' is not"});
+  refuse("bench --time-limit nan", 2, {"--time-limit: 'nan' is not a finite number of at least 0"});
+  refuse("bench --time-limit -1", 2, {"--time-limit: '-1' is not"});
+}
+
 TEST_F(Cli, ValidateReportsWhatItSaw) {
   const Result result = run("validate --quick --device cpu --finite-difference --json");
   EXPECT_EQ(result.status, 0) << result.out;

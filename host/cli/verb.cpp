@@ -1,9 +1,29 @@
 // The options of verbs, by CLI11.
 #include <CLI/CLI.hpp>
+#include <charconv>
+#include <cmath>
 
+#include "fuselage/core/field.h"
 #include "host/cli/verbs.h"
 
 namespace fuselage::cli {
+namespace {
+
+/// CLI11 would take -1 for 2^64 - 1, and what is above that for it.
+std::string whole_number(const std::string& text) {
+  std::uint64_t value = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stop, status] = std::from_chars(text.data(), end, value);
+  return status == std::errc() && stop == end ? "" : "'" + text + "' is not a whole number from 0 to 2^64 - 1";
+}
+
+std::string not_negative_number(const std::string& text) {
+  double value = 0;
+  const bool valid = detail::read_value(text, value) && value >= 0 && std::isfinite(value);
+  return valid ? "" : "'" + text + "' is not a finite number of at least 0";
+}
+
+}  // namespace
 
 Option& Option::required() {
   option_->required();
@@ -21,7 +41,7 @@ Option& Option::within(std::int64_t low, std::int64_t high) {
 }
 
 Option& Option::not_negative() {
-  option_->check(CLI::NonNegativeNumber);
+  option_->check(not_negative_number);
   return *this;
 }
 
@@ -51,7 +71,7 @@ Option Verb::option(const std::string& name, std::int64_t& value, const std::str
   return Option(app_.add_option(name, value, help));
 }
 Option Verb::option(const std::string& name, std::uint64_t& value, const std::string& help) {
-  return Option(app_.add_option(name, value, help));
+  return Option(app_.add_option(name, value, help)->check(whole_number));
 }
 Option Verb::option(const std::string& name, double& value, const std::string& help) {
   return Option(app_.add_option(name, value, help));
