@@ -185,6 +185,29 @@ TEST_F(Eval, TakesThePeersNames) {
 
 std::vector<double> numbers(const std::string& file) { return validate::to_doubles(read_npy(file)); }
 
+/// Keras and Optax add over the last axis and divide by the number of the others, PyTorch's batchmean by the first
+/// alone.
+TEST_F(Eval, PeersThatAddTheLastAxisTakeAllOthersForTheBatch) {
+  const std::vector<float> p(12, 0.5f), q(12, 0.25f), logs(12, std::log(0.25f));
+  const auto inputs = [&](const std::vector<float>& pred, const std::vector<std::int64_t>& shape) {
+    return " --json --pred " + npy<float>("q.npy", shape, pred) + " --target " + npy<float>("p.npy", shape, p);
+  };
+  const auto value = [&](const std::string& arguments) {
+    return run("eval " + arguments).json()["value"].get<double>();
+  };
+  const double of_row = 4 * 0.5 * std::log(2.0);
+  const std::vector<std::int64_t> cube{1, 3, 4}, line{12};
+  EXPECT_NEAR(value("--compat keras --loss KLDivergence" + inputs(q, cube)), of_row, 1e-6);
+  EXPECT_NEAR(value("--compat optax --loss kl_divergence" + inputs(logs, cube)), of_row, 1e-6);
+  EXPECT_NEAR(value("--compat torch --loss kl_div:reduction=batchmean" + inputs(logs, cube)), 3 * of_row, 1e-6);
+  EXPECT_NEAR(value("--compat keras --loss KLDivergence" + inputs(q, line)), 3 * of_row, 1e-6);
+  const std::string weighed = inputs(q, cube) + " --weight " + npy<float>("w.npy", {1, 3}, {1, 2, 6});
+  EXPECT_NEAR(value("--compat keras --loss KLDivergence" + weighed), 3 * of_row, 1e-6);
+  const Result result = run("eval --compat keras --loss KLDivergence --grad-out " + path("g.npy") + inputs(q, cube));
+  ASSERT_EQ(result.status, 0) << result.err;
+  EXPECT_EQ(read_npy(path("g.npy")).shape(), cube);
+}
+
 TEST_F(Eval, AnyAxisMayHoldTheClasses) {
   const std::int64_t images = 2, classes = 3, height = 2, width = 4, pixels = height * width;
   std::vector<float> last, first;

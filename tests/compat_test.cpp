@@ -101,6 +101,8 @@ TEST(Compat, NamesAndOptionsAreThePeers) {
   EXPECT_EQ(settings(Peer::keras, "mean_squared_error:reduction=mean_with_sample_weight"), "mse mean");
   EXPECT_EQ(settings(Peer::keras, "sparse_categorical_crossentropy:from_logits=true,reduction=sum"),
             "softmax_cross_entropy sum");
+  // Keras's divergence is a sum for each row, so its sum is one here, too.
+  EXPECT_EQ(settings(Peer::keras, "kl_divergence:reduction=sum"), "kl:prediction=probability,eps=1e-07 sum");
   // Names of this library take the peer's defaults.
   EXPECT_EQ(settings(Peer::keras, "bce"), "bce:clip=1e-07 mean_over_outputs");
   EXPECT_EQ(settings(Peer::keras, "poisson_nll"), "poisson_nll:log_input=false,eps=1e-07 mean_over_outputs");
@@ -119,6 +121,9 @@ TEST(Compat, RefusesWhatIsNotReproduced) {
   has(refused(Peer::torch, "mse_loss:reduction=average"), "has no reduction 'average'");
   has(refused(Peer::torch, "mse_loss:reduction=batchmean"), "has no reduction 'batchmean'");
   has(refused(Peer::keras, "huber:reduction=sum"), "means over the last axis");
+  has(refused(Peer::keras, "kl_divergence:reduction=mean_with_sample_weight"),
+      "is of sums over the last axis in keras");
+  has(refused(Peer::optax, "kl_divergence:reduction=none"), "is of sums over the last axis in optax");
   has(refused(Peer::keras, "binary_focal_crossentropy"), "is reproduced with from_logits=true alone");
   has(refused(Peer::keras, "binary_crossentropy:from_logits=1"), "from_logits = '1' is neither true nor false");
   has(message_of([] { parse_peer("pytorch"); }), "unknown_name: unknown peer 'pytorch'");

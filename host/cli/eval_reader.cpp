@@ -62,9 +62,12 @@ EvalReader::EvalReader(const EvalOptions& options, DType type)
     refuse_other_lists(options.loss);
     problem_.loss = Losses::parse(options.loss, "loss");
   } else {
-    const Convention found = convention(parse_peer(options.compat), options.loss);
+    const Peer peer = parse_peer(options.compat);
+    const Convention found = convention(peer, options.loss);
     problem_.loss = found.loss;
     problem_.reduction = found.reduction;
+    // PyTorch's batchmean divides by the first axis, whatever is behind it.
+    adds_last_axis_ = found.reduction == Reduction::mean_over_batch && peer != Peer::torch;
   }
   problem_.text = Losses::to_string(problem_.loss);
   if (!options.reduction.empty()) problem_.reduction = parse_reduction(options.reduction);
@@ -184,6 +187,9 @@ void EvalReader::read_prediction() {
   if (row_) {
     find_class_axis();
     pred = as_rows(pred);
+  } else if (adds_last_axis_ && pred.rank() > 0) {
+    rows_.assign(shape_.begin(), shape_.end() - 1);
+    pred.reshape({product(rows_), shape_.back()});
   } else if (pred.rank() < 2) {
     pred.reshape({pred.size(), 1});
   } else {
@@ -237,7 +243,7 @@ void EvalReader::read_target() {
 
 /// [rows], or pred's shape for pointwise losses; or exactly `only`.
 void EvalReader::check_side_shape(const std::string& name, const Array& a, const Shape& only) const {
-  const Shape of_rows = row_ ? rows_ : Shape{problem_.rows()};
+  const Shape of_rows = row_ || adds_last_axis_ ? rows_ : Shape{problem_.rows()};
   if (!only.empty() && a.shape() != only) wrong_shape(name, a, shape_text(only));
   if (!only.empty() || a.shape() == of_rows || (!row_ && a.shape() == shape_)) return;
   wrong_shape(name, a, row_ ? shape_text(of_rows) : fmt::format("{} or pred's shape", shape_text(of_rows)));

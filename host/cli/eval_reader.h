@@ -60,11 +60,12 @@ class EvalReader {
   const EvalOptions& options_;
   DType type_;
   bool reference_, row_ = false;
+  bool adds_last_axis_ = false;  // a peer's loss of elements that it adds over the last axis: the others are the rows
   LossTraits traits_;
   validate::LossProblem problem_;
   std::map<std::string, std::string> files_;
   Shape shape_;           // pred's, as in its file
-  Shape rows_;            // of losses of rows: the same without the class axis
+  Shape rows_;            // of losses of rows, or that add over the last axis: the same without this or the class axis
   std::size_t axis_ = 0;  // the class axis
 };
 

@@ -9,15 +9,20 @@ using namespace text;
 
 Reduction reduction_of(const PeerLoss& entry, const std::string& name) {
   const auto is = [&](Peer peer, std::string_view text) { return entry.peer == peer && name == text; };
-  const bool keras = entry.peer == Peer::keras;
+  const bool keras = entry.peer == Peer::keras, adds_rows = entry.reduction == Reduction::mean_over_batch;
   if (name == "mean" || is(Peer::keras, "sum_over_batch_size")) return entry.reduction;
   if (entry.peer == Peer::torch && name == "batchmean" && name_part(entry.ours) == "kl")
     return Reduction::mean_over_batch;
+  if (adds_rows && (name == "none" || is(Peer::keras, "mean_with_sample_weight")))
+    throw Error(Errc::bad_argument, std::string(entry.function) + ": reduction=" + name +
+                                        " is of sums over the last axis in " + std::string(name_of(entry.peer)) +
+                                        ", and here an element is an output; for a mean by weights give " +
+                                        "the sum of the rows' weights as divisor");
   if (is(Peer::keras, "mean_with_sample_weight")) return Reduction::mean;
   // Keras sums means over the last axis; where a loss has one output a row, that is a sum as here.
   const bool elements =
       std::visit([]<class L>(const L&) { return loss::Elementwise<L>; }, Losses::parse(entry.ours, "loss"));
-  if (keras && elements && (name == "sum" || name == "none"))
+  if (keras && elements && !adds_rows && (name == "sum" || name == "none"))
     throw Error(Errc::bad_argument, std::string(entry.function) + ": reduction=" + name +
                                         " is of means over the last axis in Keras; give reduction=mean, and as divisor "
                                         "the number of columns for Keras's sum");
