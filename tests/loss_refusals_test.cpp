@@ -147,6 +147,10 @@ const std::vector<Refusal>& refusals() {
          b.lengths = {a.labels.data(), 3};
        },
        "bad_shape: lengths has the shape [3, 1], expected [sequences, 1] with sequences a divisor of the 4 rows"},
+      {"ATypeThatThereIsNot", "mse", [](auto& b, auto&) { b.target.dtype = static_cast<DType>(99); },
+       "bad_dtype: target has the type 99, which there is not"},
+      {"AReductionThatThereIsNot", "mse", [](auto& b, auto&) { b.reduction = static_cast<Reduction>(77); },
+       "bad_argument: reduction 77 or bad_labels 0: there is no such choice"},
       {"ANegativeDivisor", "mse", [](auto& b, auto&) { b.divisor = -1; }, "bad_argument: divisor is -1: expected"},
       {"ADivisorThatIsNaN", "mse", [](auto& b, auto&) { b.divisor = kNaNDivisor; },
        "bad_argument: divisor is nan: expected"},
@@ -241,6 +245,27 @@ TEST_P(LossRefusals, OneErrorThatNamesIt) {
   EXPECT_NE(message.find(refusal.message), std::string::npos) << message;
   EXPECT_EQ(a.gradient, Arrays().gradient) << "nothing is written";
   EXPECT_EQ(a.other, Arrays().other);
+}
+
+TEST(LossRefusalsOfTheReport, ItHasMemoryOfItsOwn) {
+  const auto cpu = make_cpu_backend({1, {}});
+  const loss::Mse mse;
+  std::vector<double> memory(64, 0.5), more = memory;
+  const auto floats = [](std::vector<double>& m) { return reinterpret_cast<float*>(m.data()); };
+  const auto report = [](std::vector<double>& m) { return reinterpret_cast<LossReport*>(m.data()); };
+  LossBatch b;
+  b.prediction = {floats(memory), 10, 2};
+  b.target = {floats(memory) + 20, 10, 2};
+  b.gradient = {floats(more), 10, 2};
+  const auto message = [&](LossReport* to) { return message_of([&] { cpu->loss(mse, b, to); }); };
+  EXPECT_EQ(message(report(memory)), "bad_argument: report overlaps the prediction");
+  EXPECT_EQ(message(report(more)), "bad_argument: report overlaps the gradient");
+  EXPECT_EQ(message(nullptr), "bad_argument: report is missing");
+  std::vector<double> own(64);
+  EXPECT_EQ(message(reinterpret_cast<LossReport*>(reinterpret_cast<std::byte*>(own.data()) + 4)),
+            "bad_argument: report begins at no multiple of 8 bytes");
+  EXPECT_EQ(more, std::vector<double>(more.size(), 0.5)) << "nothing is written";
+  EXPECT_EQ(message(report(own)), "no error");
 }
 
 INSTANTIATE_TEST_SUITE_P(All, LossRefusals, ::testing::ValuesIn(refusals()),

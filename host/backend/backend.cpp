@@ -94,15 +94,15 @@ Buffer::~Buffer() {
 }
 
 void Backend::loss(const AnyLoss& loss, const LossBatch& batch, LossReport* report) {
-  require(report != nullptr, Errc::bad_argument, "report is missing");
   Losses::check(loss);
   check_loss(traits_of(loss), Losses::name_of(loss), batch);
+  check_report_memory(traits_of(loss), batch, report);
   run_loss(loss, batch, report);
 }
 
 void Backend::loss(const CustomLoss& loss, const LossBatch& batch, LossReport* report) {
-  require(report != nullptr, Errc::bad_argument, "report is missing");
   check_loss(loss.traits(), loss.name(), batch);
+  check_report_memory(loss.traits(), batch, report);
   run_custom_loss(loss, batch, report);
 }
 

@@ -73,7 +73,7 @@ void check(const AnyLoss& loss, const LossBatch& batch, const AnyPenalty& penalt
 
 void fair_loss(Backend& backend, const AnyLoss& loss, const LossBatch& batch, const AnyPenalty& penalty,
                const GroupBatch& groups, FairScratch& scratch, LossReport* report) {
-  require(report != nullptr, Errc::bad_argument, "report is missing");
+  require_report(report);
   check(loss, batch, penalty, groups);
   const std::int64_t rows = batch.prediction.rows;
   auto* const values =

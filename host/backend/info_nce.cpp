@@ -138,7 +138,7 @@ void InfoNceLoss::compare(const Direction& d, const Memory& m) {
 }
 
 void InfoNceLoss::run(const InfoNce& spec, const InfoNceBatch& b, LossReport* report) {
-  require(report != nullptr, Errc::bad_argument, "report is missing");
+  require_report(report);
   check(spec, b);
   const std::int64_t rows = b.a.rows, cols = b.a.cols;
   const bool one_set = spec.pairs == PairSets::one_set;

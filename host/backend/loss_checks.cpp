@@ -128,6 +128,10 @@ void check_lengths(const Checked& c) {
 
 void check_reduction(const Checked& c) {
   const LossBatch& b = c.batch;
+  const auto reduction = static_cast<std::size_t>(b.reduction), policy = static_cast<std::size_t>(b.bad_labels);
+  if (reduction >= names_of(b.reduction).size() || policy > static_cast<std::size_t>(BadLabels::ignore))
+    throw Error(Errc::bad_argument,
+                fmt::format("reduction {} or bad_labels {}: there is no such choice", reduction, policy));
   const bool mean = b.reduction != Reduction::sum && b.reduction != Reduction::none;
   if (!(b.divisor >= 0) || !std::isfinite(b.divisor))
     throw Error(
@@ -276,6 +280,14 @@ std::vector<BatchView> outputs_of(const LossTraits& traits, const LossBatch& b) 
           {ConstView(b.values), "values", true},
           {ConstView(b.metrics.confusion), "metrics.confusion"},
           {ConstView(b.metrics.calibration), "metrics.calibration"}};
+}
+
+void check_report_memory(const LossTraits& traits, const LossBatch& batch, const LossReport* report) {
+  require_report(report);
+  for (const auto& views : {inputs_of(traits, batch), outputs_of(traits, batch)})
+    for (const BatchView& other : views)
+      if (other.view && overlap(bytes_of(report), other.view))
+        throw Error(Errc::bad_argument, "report overlaps the " + other.name);
 }
 
 void check_loss(const LossTraits& traits, std::string_view name, const LossBatch& b) {

@@ -13,6 +13,9 @@ namespace fuselage {
 /// Throws Error with a message that names the input, its shape and what was expected. `name` is the loss's.
 void check_loss(const LossTraits& traits, std::string_view name, const LossBatch& batch);
 
+/// Likewise for where the report goes: memory of its own.
+void check_report_memory(const LossTraits& traits, const LossBatch& batch, const LossReport* report);
+
 /// A view of a batch as messages call it.
 struct BatchView {
   ConstView view;

@@ -111,7 +111,7 @@ void check_penalty(const AnyPenalty& any, const GroupBatch& b) {
 }  // namespace
 
 void Backend::penalty(const AnyPenalty& penalty, const GroupBatch& batch, LossReport* report) {
-  require(report != nullptr, Errc::bad_argument, "report is missing");
+  require_report(report);
   Penalties::check(penalty);
   check_penalty(penalty, batch);
   run_penalty(penalty, batch, report);

@@ -8,7 +8,7 @@
 namespace fuselage {
 
 void Backend::batch_triplet(const BatchTriplet& spec, const TripletBatch& b, LossReport* report) {
-  require(report != nullptr, Errc::bad_argument, "report is missing");
+  require_report(report);
   detail::check_fields(spec);
   struct Named {
     ConstView view;

@@ -5,11 +5,13 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <iterator>
 #include <numeric>
 #include <string>
 #include <string_view>
 #include <utility>
 
+#include "fuselage/batch.h"
 #include "fuselage/core/error.h"
 #include "fuselage/core/partition.h"
 #include "fuselage/core/view.h"
@@ -41,6 +43,9 @@ inline std::pair<std::uintptr_t, std::uintptr_t> extent(const ConstView& v) {
 }
 
 inline void check_strides(const ConstView& v, std::string_view name) {
+  if (static_cast<std::size_t>(v.dtype) >= std::size(detail::kDTypes))
+    throw Error(Errc::bad_dtype,
+                fmt::format("{} has the type {}, which there is not", name, static_cast<int>(v.dtype)));
   if (reinterpret_cast<std::uintptr_t>(v.data) % size_of(v.dtype) != 0)
     throw Error(Errc::bad_argument, fmt::format("{} begins at no multiple of the {} bytes of {}", name,
                                                 size_of(v.dtype), name_of(v.dtype)));
@@ -103,6 +108,18 @@ inline bool side_by_side(const ConstView& a, const ConstView& b) {
 
 /// Whether two views may have an element in common.
 inline bool meet(const ConstView& a, const ConstView& b) { return overlap(a, b) && !side_by_side(a, b); }
+
+/// A report as its bytes, to be compared with other memory.
+inline ConstView bytes_of(const LossReport* report) {
+  return {report, DType::u8, 1, static_cast<std::int64_t>(sizeof *report), static_cast<std::int64_t>(sizeof *report)};
+}
+
+/// There is a report, where a device can write one.
+inline void require_report(const LossReport* report) {
+  require(report != nullptr, Errc::bad_argument, "report is missing");
+  require(reinterpret_cast<std::uintptr_t>(report) % alignof(LossReport) == 0, Errc::bad_argument,
+          fmt::format("report begins at no multiple of {} bytes", alignof(LossReport)));
+}
 
 /// Whether two views of one shape have the same elements at the same places.
 inline bool same_places(const ConstView& a, const ConstView& b) {
