@@ -104,6 +104,15 @@ TEST_F(Combination, RefusesWhatMakesNoSense) {
   expect_error(Errc::bad_argument, {"reduction none"}, [&] { sum.run(std::vector{a, bad}, &total); });
   float s[2] = {}, one = 1;
   expect_error(Errc::bad_argument, {"together or not at all"}, [&] { sum.run(std::vector{a, b}, &total, 1, s); });
+  const std::vector<LossTerm> both{a, b};
+  expect_error(Errc::bad_argument, {"the log variances overlap the log variances' gradient"},
+               [&] { sum.run(both, &total, 1, s, s); });
+  float* const gradient = a_.g.data();
+  expect_error(Errc::bad_argument, {"the log variances overlap the gradient"},
+               [&] { sum.run(both, &total, 1, gradient, s); });
+  expect_error(Errc::bad_argument, {"the log variances' gradient overlaps the prediction"},
+               [&] { sum.run(both, &total, 1, s, a_.y.data()); });
+  expect_error(Errc::bad_argument, {"report is missing"}, [&] { sum.run(both, nullptr); });
   bad = b;
   bad.batch.upstream = ConstView(&one, 1);
   expect_error(Errc::bad_argument, {"upstream"}, [&] { sum.run(std::vector{a, bad}, &total); });

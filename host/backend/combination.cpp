@@ -96,6 +96,30 @@ void check_shared(std::span<const LossTerm> terms, std::size_t first, std::size_
                 fmt::format("term {} needs the prediction, which term {} overwrites with its gradient", i, first));
 }
 
+/// What the sum itself reads and writes, by name; empty where it is not given.
+void check_own_memory(std::span<const LossTerm> terms, const LossReport* total, const float* log_variances,
+                      const float* log_variance_gradient) {
+  require_report(total);
+  const auto count = static_cast<std::int64_t>(terms.size());
+  const BatchView sum{bytes_of(total), "total report"},
+      logs{{log_variances, DType::f32, 1, count, count}, "log variances", true},
+      slopes{{log_variance_gradient, DType::f32, 1, count, count}, "log variances' gradient"};
+  const auto apart = [](const BatchView& a, const BatchView& b) {
+    if (a.view && b.view && overlap(a.view, b.view))
+      throw Error(Errc::bad_argument,
+                  fmt::format("the {} {} the {}", a.name, a.plural ? "overlap" : "overlaps", b.name));
+  };
+  apart(logs, slopes);
+  apart(logs, sum);
+  apart(slopes, sum);
+  for (const LossTerm& term : terms) {
+    for (const BatchView& out : outputs_of(traits_of_term(term), term.batch))
+      for (const BatchView& own : {sum, logs, slopes}) apart(own, out);
+    for (const BatchView& in : inputs_of(traits_of_term(term), term.batch))
+      for (const BatchView& own : {sum, slopes}) apart(own, in);
+  }
+}
+
 }  // namespace
 
 CombinedLoss::CombinedLoss(Backend& backend, std::size_t terms)
@@ -106,7 +130,6 @@ CombinedLoss::CombinedLoss(Backend& backend, std::size_t terms)
 
 void CombinedLoss::run(std::span<const LossTerm> terms, LossReport* total, float scale, const float* log_variances,
                        float* log_variance_gradient) {
-  require(total != nullptr, Errc::bad_argument, "the total report is missing");
   if (terms.size() != count_)
     throw Error(Errc::bad_shape, fmt::format("{} terms, but the sum was made for {}", terms.size(), count_));
   require((log_variances == nullptr) == (log_variance_gradient == nullptr), Errc::bad_argument,
@@ -124,6 +147,7 @@ void CombinedLoss::run(std::span<const LossTerm> terms, LossReport* total, float
     const View& g = terms[i].batch.gradient;
     shared_bytes = std::max(shared_bytes, static_cast<std::size_t>(g.size()) * size_of(g.dtype));
   }
+  check_own_memory(terms, total, log_variances, log_variance_gradient);
   if (shared_bytes > shared_gradient_.bytes()) shared_gradient_ = Buffer(*backend_, shared_bytes);
 
   // Nothing has been queued so far, and nothing is refused from here on.
