@@ -290,6 +290,8 @@ TEST_F(Fairness, RefusesByName) {
   refuse(Errc::bad_argument, {"groups = 0"}, parity, [](GroupBatch& b) { b.groups = 0; });
   refuse(Errc::bad_argument, {"groups = 5000", "4096"}, parity, [](GroupBatch& b) { b.groups = 5000; });
   refuse(Errc::bad_argument, {"group is missing"}, parity, [](GroupBatch& b) { b.group = {}; });
+  refuse(Errc::bad_dtype, {"prediction is fp64, expected fp32, bf16 or fp16"}, parity,
+         [&](GroupBatch& b) { b.prediction.dtype = DType::f64; });
   refuse(Errc::bad_dtype, {"group", "fp32", "integer"}, parity, [&](GroupBatch& b) { b.group = {y.data(), 4}; });
   refuse(Errc::bad_shape, {"group", "[3, 1]", "[4, 1]"}, parity, [&](GroupBatch& b) { b.group = {group.data(), 3}; });
   refuse(Errc::bad_shape, {"[4, 3]", "one number"}, parity, [&](GroupBatch& b) { b.prediction = {y.data(), 4, 3}; });

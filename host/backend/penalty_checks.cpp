@@ -24,7 +24,8 @@ void require_integers(const ConstView& v, std::string_view name) {
 void check_prediction(std::string_view penalty, const PenaltyRule& rule, const GroupBatch& b) {
   const ConstView& y = b.prediction;
   if (!y && y.size() != 0) throw Error(Errc::bad_argument, "prediction is missing");
-  dispatch(y.dtype, []<class T>() {});
+  if (!is_real(y.dtype) || y.dtype == DType::f64)
+    throw Error(Errc::bad_dtype, fmt::format("prediction is {}, expected fp32, bf16 or fp16", name_of(y.dtype)));
   if (rule.of_values) require_type(y, fmt::format("prediction ({}: the values of rows)", penalty), DType::f32);
   if (rule.score == penalty::Score::softmax) {
     if (rule.positive >= y.cols)
