@@ -151,6 +151,14 @@ TEST_F(Cli, DoctorAndBenchSayWhatTheyAreAskedFor) {
   EXPECT_EQ(limited[0]["left_out"].size(), bench[0]["rows"].size()) << "every row is named";
 }
 
+TEST_F(Cli, WhatCannotBePrintedIsAFailure) {
+  for (const char* arguments : {"list losses", "doctor --json", "--help", "eval --help", "--version"}) {
+    const int status = std::system((program_ + " " + arguments + " >/dev/full 2>'" + path("err") + "'").c_str());
+    EXPECT_EQ(WIFEXITED(status) ? WEXITSTATUS(status) : -1, 3) << arguments;
+    EXPECT_EQ(test::bytes_of(path("err")), "fuselage: cannot write to standard output\n") << arguments;
+  }
+}
+
 TEST_F(Cli, NumbersThatDoNotFitAreRefused) {
   refuse("validate --seed -1", 2, {"--seed: '-1' is not a whole number from 0 to 2^64 - 1"});
   refuse("validate --seed 18446744073709551616", 2, {"--seed: '18446744073709551616' is not"});

@@ -98,7 +98,7 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& help) {
-    return app.exit(help);
+    app.exit(help);  // prints it
   } catch (const CLI::ExtrasError& error) {
     return complain(cli::kUsage, error.what() + suggest_option(app));
   } catch (const CLI::ParseError& error) {
