@@ -13,6 +13,8 @@ template <class L>
 inline constexpr bool kManyRegisters = false;
 template <>
 inline constexpr bool kManyRegisters<loss::Asymmetric> = true;
+template <>
+inline constexpr bool kManyRegisters<loss::Focal> = true;  // the same two powers
 
 /// Light losses are spread over the parts; the others have a kernel in one of them.
 enum class PointwiseKind { light, heavy, pair };

@@ -74,7 +74,7 @@ __device__ __forceinline__ Count first_of_chunk(const SoftmaxArgs& a, const RowV
 struct RowGradient {
   double sum_scale, scale;  ///< sum of the coefficients / sum of the terms; gradient scale
   SoftmaxBase<float> base;
-  detail::Pair<float> origin;  ///< in the place of `base` for transformed logits
+  TwoPart<float> origin;  ///< in the place of `base` for transformed logits
   float row_scale, sum, at_peak, peak;
   float at_label;  ///< the gradient of the label's own element
 };
@@ -92,7 +92,7 @@ __device__ __forceinline__ unsigned gradient_chunk(const SoftmaxArgs& a, const S
   const int label_at = behind >= 0 && behind < n ? static_cast<int>(behind) : -1;
   const SoftmaxBase<float> base = store.base;
   double rebase;
-  detail::Pair<float> origin{};
+  TwoPart<float> origin{};
   if constexpr (kShaped) {
     rebase = softmax_rebase(a.shape, store.part.max, g.origin);
     origin = softmax_origin(a.shape, store.part.max);

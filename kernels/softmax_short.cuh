@@ -89,14 +89,14 @@ __device__ __forceinline__ void short_row(const SoftmaxArgs& a, float pass, cons
   const int label = static_cast<int>(in.label);
   float rest = 0, ties = 0, q_gap = 0, x_label = anchor, term_label = 0;
   SoftmaxCoefficients<float> q_sum;
-  detail::Pair<float> origin{};  // of transformed logits, and the label's logit relative to it
+  TwoPart<float> origin{};  // of transformed logits, and the label's logit relative to it
   float gap_label = 0, slope_label = 1;
   if constexpr (kShaped) origin = softmax_origin(a.shape, max);
   for (int c = 0; c < cols; ++c) {
     float term, gap = x[c], slope = 1;
     if constexpr (kShaped) {
       const SoftmaxImage<float> image = softmax_image(a.shape, x[c]);
-      const detail::Pair<float> distance = softmax_distance(a.shape, image.at, origin);
+      const TwoPart<float> distance = softmax_distance(a.shape, image.at, origin);
       term = softmax_term(distance);
       gap = distance.high;
       slope = image.slope;
@@ -122,7 +122,7 @@ __device__ __forceinline__ void short_row(const SoftmaxArgs& a, float pass, cons
   float top, level = anchor;
   if constexpr (kShaped) {
     top = softmax_term(softmax_distance(a.shape, softmax_image(a.shape, max).at, origin));
-    level = softmax_distance(a.shape, origin, detail::Pair<float>{0, 0}).high;
+    level = softmax_distance(a.shape, origin, TwoPart<float>{0, 0}).high;
   } else {
     top = softmax_term(max, base);
   }

@@ -122,7 +122,7 @@ __device__ __forceinline__ ChunkStore sweep_chunk(const SoftmaxArgs& a, const Sm
   out.part.max = warp_max(out.part.max);
   out.base = softmax_base(out.part.max);
   const float anchor = softmax_anchor(out.part.max);
-  detail::Pair<float> origin{};
+  TwoPart<float> origin{};
   if constexpr (kShaped) origin = softmax_origin(a.shape, out.part.max);
   float sum[kLanesOfThread] = {}, q_sum[kSoft ? kLanesOfThread : 1] = {}, q_gap[kSoft ? kLanesOfThread : 1] = {};
   for_each_group<V, kSoft ? 1 : 2>(n, [&](int j, int i, int live) {
@@ -136,7 +136,7 @@ __device__ __forceinline__ ChunkStore sweep_chunk(const SoftmaxArgs& a, const Sm
       const float logit = x[v];
       float term, gap = logit;
       if constexpr (kShaped) {
-        const detail::Pair<float> distance = softmax_distance(a.shape, softmax_image(a.shape, logit).at, origin);
+        const TwoPart<float> distance = softmax_distance(a.shape, softmax_image(a.shape, logit).at, origin);
         term = softmax_term(distance);
         gap = distance.high;
       } else {

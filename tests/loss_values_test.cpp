@@ -204,6 +204,32 @@ TEST(LossValues, FocalAtSaturation) {
       }
 }
 
+/// Within the budget, or where denormals begin.
+bool within(float got, long double expected, double ulp) {
+  const long double unit = std::max(std::abs(expected) * 0x1p-23L, 0x1p-149L);
+  return std::abs(static_cast<long double>(got) - expected) <= static_cast<long double>(ulp) * unit;
+}
+
+TEST(LossValues, AnyPowerOfFocalKeepsItsBudget) {
+  for (const double gamma : {0.1, 2.0, 5.0, 8.0, 20.1, 100.0, 300.0, 1000.0, 1e5, 1e7}) {
+    const loss::Focal focal{.alpha = {}, .gamma = gamma};
+    const loss::Asymmetric asymmetric{.gamma_pos = gamma, .gamma_neg = gamma, .clip = 0};
+    for (int i = -20000; i <= 20000; ++i) {
+      const float x = static_cast<float>(i) / 1000;
+      const long double w = x, yes = std::log1p(std::exp(-w)), no = std::log1p(std::exp(w)), p = std::exp(-yes),
+                        q = std::exp(-no), power = std::exp(-gamma * no), value = power * yes,
+                        slope = -power * (gamma * p * yes + q);
+      const auto got = focal(x, 1.0f), other = focal(-x, 0.0f), third = asymmetric(x, 1.0f);
+      ASSERT_TRUE(within(got.value, value, loss::Focal::budget.value)) << gamma << " " << x;
+      ASSERT_TRUE(within(got.grad, slope, loss::Focal::budget.gradient)) << gamma << " " << x;
+      ASSERT_TRUE(within(other.value, value, loss::Focal::budget.value)) << gamma << " " << -x;
+      ASSERT_TRUE(within(other.grad, -slope, loss::Focal::budget.gradient)) << gamma << " " << -x;
+      ASSERT_TRUE(within(third.value, value, loss::Asymmetric::budget.value)) << gamma << " " << x;
+      ASSERT_TRUE(within(third.grad, slope, loss::Asymmetric::budget.gradient)) << gamma << " " << x;
+    }
+  }
+}
+
 TEST(LossValues, FocalWithoutGammaIsWeighedCrossEntropy) {
   for (int i = -400; i <= 400; ++i)
     for (const float t : {0.0f, 1.0f}) {

@@ -127,6 +127,22 @@ bool concerns(const Variant& v, const AnyLoss& loss) {
   return v.reduction != Reduction::none || !traits_of(loss).root;
 }
 
+/// A power multiplies the error of its base by the exponent: settings that show it.
+constexpr std::string_view kSteepPowers[] = {
+    "focal:gamma=8",
+    "focal:gamma=20.1",
+    "focal:gamma=300",
+    "focal:gamma=1e5",
+    "asymmetric:gamma_pos=8,gamma_neg=8",
+    "asymmetric:gamma_pos=20.1,gamma_neg=20.1",
+    "asymmetric:gamma_pos=300,gamma_neg=300",
+    "asymmetric:gamma_pos=1e5,gamma_neg=1e5",
+    "categorical_focal:gamma=8",
+    "categorical_focal:gamma=20.1",
+    "categorical_focal:gamma=300",
+    "categorical_focal:gamma=1e5",
+};
+
 /// Every regime but the ordinary one, with labels and with coefficients where there are both.
 void for_each_regime(const AnyLoss& loss, DType type, bool quick, const Noise& noise,
                      const std::function<void(const LossProblem&)>& f) {
@@ -151,7 +167,9 @@ void for_each_problem(const AnyLoss& entry, DType type, bool quick, std::uint64_
   LossProblem probe;
   probe.loss = entry;
   const bool row = probe.is_row();
-  const std::vector<AnyLoss> settings = with_each_field_changed(entry);
+  std::vector<AnyLoss> settings = with_each_field_changed(entry);
+  for (const std::string_view text : kSteepPowers)
+    if (AnyLoss steep = Losses::parse(text, "loss"); steep.index() == entry.index()) settings.push_back(steep);
   const auto shapes =
       row ? (quick ? std::span<const Shape>(kQuickRowShapes) : std::span<const Shape>(kRowShapes))
           : (quick ? std::span<const Shape>(kQuickPointwiseShapes) : std::span<const Shape>(kPointwiseShapes));

@@ -19,6 +19,7 @@ struct RowSoftmax {
   S scale, least;        ///< p = term * scale, 0 where that would be denormal
   S peak;                ///< the maximum where its p is above 1/2, else NaN, which equals no x
   S complement;          ///< 1 - p of the peak
+  S complement_low;      ///< and what it was rounded off by
 
   template <class V>
   FUSELAGE_HD RowSoftmax<V> in() const {
@@ -29,7 +30,8 @@ struct RowSoftmax {
             V(scale),
             V(least),
             V(peak),
-            V(complement)};
+            V(complement),
+            V(complement_low)};
   }
 };
 
@@ -49,7 +51,8 @@ FUSELAGE_HD RowSoftmax<float> row_softmax(float max, double rest, std::int64_t t
           scale,
           softmax_least(scale),
           complement < 0.5 ? max : __builtin_nanf(""),
-          static_cast<float>(complement)};
+          static_cast<float>(complement),
+          static_cast<float>(complement - static_cast<double>(static_cast<float>(complement)))};
 }
 
 /// Tells an element, whose x is set, of the softmax.
@@ -61,7 +64,10 @@ FUSELAGE_HD void set_softmax(const RowSoftmax<S>& row, RowElement<S>& e) {
   const S gap_low = (row.max - (gap - back)) - (x + back), sum_low = (gap - (sum - more)) + (row.excess - more);
   e.log_p = -sum;
   e.log_p_low = -(gap_low + (sum_low + row.excess_low));
-  e.rest = select(x == row.peak, row.complement, S(1) - e.p);
+  const auto is_peak = x == row.peak;
+  e.rest = select(is_peak, row.complement, S(1) - e.p);
+  const TwoPart<S> p = exp_in_two_parts(greater_of(S(-86), e.log_p));
+  e.rest_low = select(is_peak, row.complement_low, ((S(1) - e.rest) - p.high) - fma(p.high, e.log_p_low, p.low));
 }
 
 /// The steps of a loss that it may lack.

@@ -99,7 +99,7 @@ FUSELAGE_HD SoftmaxChunkStore softmax_chunk(const SoftmaxShape& shape, const T* 
 
   const SoftmaxBase<V> base{V(out.base.offset), V(out.base.magic), V(out.base.low)};
   const V max = V(out.part.max), anchor = V(softmax_anchor(out.part.max));
-  const detail::Pair<V> origin = kShaped ? softmax_origin(shape, max) : detail::Pair<V>{};
+  const TwoPart<V> origin = kShaped ? softmax_origin(shape, max) : TwoPart<V>{};
   V sum[kVectors], q_sum[kSoft ? kVectors : 1], q_gap[kSoft ? kVectors : 1];
   for (int j = 0; j < kVectors; ++j) {
     sum[j] = V(0);
@@ -110,7 +110,7 @@ FUSELAGE_HD SoftmaxChunkStore softmax_chunk(const SoftmaxShape& shape, const T* 
   auto add = [&](V logit, V class_weight, V target, V inside, int j, float* term_out) __attribute__((always_inline)) {
     V term, gap = logit;
     if constexpr (kShaped) {
-      const detail::Pair<V> distance = softmax_distance(shape, softmax_image(shape, logit).at, origin);
+      const TwoPart<V> distance = softmax_distance(shape, softmax_image(shape, logit).at, origin);
       term = softmax_term(distance);
       gap = distance.high;
       term = select(inside > V(0), term, V(0));
@@ -269,7 +269,7 @@ void softmax_long_row(const SoftmaxPass& pass, std::int64_t r, const RowInputs& 
   }
   const auto part = [&](std::int64_t c) { return scratch.chunks[c].part; };
   SoftmaxRow<double> row;
-  detail::Pair<float> origin{};  // of transformed logits
+  TwoPart<float> origin{};  // of transformed logits
   if constexpr (kShaped) {
     row = softmax_row(shape, chunks, part);
     origin = softmax_origin(shape, static_cast<float>(row.max));

@@ -151,14 +151,14 @@ FUSELAGE_HD void softmax_short_block(const SoftmaxPass& pass, std::int64_t first
   V rest = V(0), ties = V(0), q_gap = V(0), x_label = anchor, term_label = V(0);
   SoftmaxCoefficients<V> q_sum;
   // Transformed logits: the origin, and what the label's logit becomes relative to it.
-  const detail::Pair<V> origin = kShaped ? softmax_origin(pass.shape, max) : detail::Pair<V>{};
+  const TwoPart<V> origin = kShaped ? softmax_origin(pass.shape, max) : TwoPart<V>{};
   V gap_label = V(0), slope_label = V(1);
   for (int c = 0; c < classes; ++c) {
     const auto tied = x[c] == max, hit = label == V(c);
     V gap = x[c];
     if constexpr (kShaped) {
       const SoftmaxImage<V> image = softmax_image(pass.shape, x[c]);
-      const detail::Pair<V> distance = softmax_distance(pass.shape, image.at, origin);
+      const TwoPart<V> distance = softmax_distance(pass.shape, image.at, origin);
       slope[c] = image.slope;
       term[c] = softmax_term(distance);
       gap = distance.high;
@@ -181,7 +181,7 @@ FUSELAGE_HD void softmax_short_block(const SoftmaxPass& pass, std::int64_t first
   V top, level = anchor;
   if constexpr (kShaped) {
     top = softmax_term(softmax_distance(pass.shape, softmax_image(pass.shape, max).at, origin));
-    level = softmax_distance(pass.shape, origin, detail::Pair<V>{V(0), V(0)}).high;
+    level = softmax_distance(pass.shape, origin, TwoPart<V>{V(0), V(0)}).high;
   } else {
     top = softmax_term(max, base);
   }

@@ -7,6 +7,24 @@
 
 namespace fuselage {
 
+/// high + low, |low| <= ulp(high) / 2: a number and what its rounding took.
+template <class S>
+struct TwoPart {
+  S high, low;
+};
+/// part * scale, of which neither is denormal where the product is.
+template <class S>
+struct Scaled {
+  S part, scale;
+
+  /// The product with another number, rounded as if there were no denormals where it is none.
+  FUSELAGE_HD S times(S by) const { return part * by * scale; }
+};
+template <class S, class M>
+FUSELAGE_HD TwoPart<S> select(M which, TwoPart<S> a, TwoPart<S> b) {
+  return {select(which, a.high, b.high), select(which, a.low, b.low)};
+}
+
 /// IEEE 754-2019 minimum: NaN if either is NaN, and -0 < +0.
 template <class S>
 FUSELAGE_HD S minimum(S a, S b) {

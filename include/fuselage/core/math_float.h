@@ -49,6 +49,15 @@ FUSELAGE_HD S exp2_slope(S r) {
   return horner(r, 0x1.62e432p-1, 0x1.ebfbe6p-3, 0x1.c6ada6p-5, 0x1.3b21c2p-7, 0x1.5faafep-10, 0x1.4abccap-13);
 }
 
+/// e^x 2^-n - p for `by` = by_ln2(x) and p = e^rest of floats, so that the two together are good to 2^-28: what the
+/// rounding of `rest` and of the sum 1 + rest + ... took.
+template <class S>
+FUSELAGE_HD S exp_lost(S x, const ByLn2<S>& by, S p) {
+  const S rest_low = fma(by.n, S(-kLn2Rest), fma(by.n, S(-kLn2High), x) - by.rest);
+  const S tail = horner(by.rest, 0.5, 0x1.555556p-3, 0x1.5554fp-5, 0x1.1110aap-7, 0x1.6d4242p-10, 0x1.a17a5cp-13);
+  return ((S(1.0) - p) + by.rest) + fma(by.rest * by.rest, tail, rest_low * p);
+}
+
 /// The float 2^(n - 127) from a number whose low bits hold n in [0, 254] (0 for n = 0).
 template <class S>
 FUSELAGE_HD S exponent_scale(S biased) {
@@ -58,9 +67,14 @@ FUSELAGE_HD S exponent_scale(S biased) {
 /// p * 2^n for biased = kRound + 254 + n, n in [-150, 128], in two exact halves, so that only the last one rounds.
 inline constexpr double kTwoHalves = kRound + 254;
 template <class S>
-FUSELAGE_HD S scale_in_halves(S p, S biased) {
+FUSELAGE_HD Scaled<S> in_halves(S p, S biased) {
   const auto whole = bits(biased), half = whole >> 1;
-  return p * from_bits(half << 23) * from_bits((whole - half) << 23);
+  return {p * from_bits(half << 23), from_bits((whole - half) << 23)};
+}
+template <class S>
+FUSELAGE_HD S scale_in_halves(S p, S biased) {
+  const auto [high, scale] = in_halves(p, biased);
+  return high * scale;
 }
 
 }  // namespace detail
@@ -71,6 +85,14 @@ FUSELAGE_HD S exp(S x) {
   const S inside = lesser_of(S(89.0), greater_of(S(-104.0), x));
   const auto by = detail::by_ln2(inside, S(detail::kTwoHalves));
   return detail::scale_in_halves(fma(detail::exp_slope(by.rest), by.rest, S(1.0)), by.biased);
+}
+
+/// e^x of x in [-87, 0] in two numbers, together good to 2^-28; NaN stays.
+template <class S>
+FUSELAGE_HD TwoPart<S> exp_in_two_parts(S x) {
+  const auto by = detail::by_ln2(x, S(detail::kRound + 127));
+  const S p = fma(detail::exp_slope(by.rest), by.rest, S(1.0)), scale = detail::exponent_scale(by.biased);
+  return {p * scale, detail::exp_lost(x, by, p) * scale};
 }
 
 /// e^x * 2^-k for the integer k hidden in magic = 1.5 * 2^23 - k, and +0 where x < low: the building block of softmax.

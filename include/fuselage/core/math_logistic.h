@@ -9,7 +9,7 @@ namespace fuselage {
 ///   exp        = e, in [0, 1]
 ///   log1p_exp  = log(1 + e):  softplus(x) = max(x, 0) + log1p_exp,  log sigmoid(x) = min(x, 0) - log1p_exp
 ///   sigmoid    = e / (1 + e), the sigmoid of -|x|; that of |x| is 1 - sigmoid
-///   sigmoid_low: what rounding took from it, to some 5 %, for powers of it
+///   sigmoid_low: what rounding took from it, for powers of it: the two together are good to 2^-28
 /// The compiler drops the parts that are not used.
 template <class S>
 struct LogisticTail {
@@ -20,7 +20,8 @@ struct LogisticTail {
 template <class S>
 FUSELAGE_HD LogisticTail<S> logistic_tail(S x) {
   // n is in [-150, 0]: a scale of 2^(n+24) is a normal number, and 2^-24 follows.
-  const auto by = detail::by_ln2(greater_of(S(-104.0), -abs(x)), S(detail::kRound + 127 + 24));
+  const S least = greater_of(S(-104.0), -abs(x));
+  const auto by = detail::by_ln2(least, S(detail::kRound + 127 + 24));
   const S slope = detail::exp_slope(by.rest), p = fma(slope, by.rest, S(1.0));
   const S scale = detail::exponent_scale(by.biased) * S(0x1p-24);
   // e + e_low is exp(-|x|) before its last rounding, w + w_low is 1 + e exactly.
@@ -37,7 +38,9 @@ FUSELAGE_HD LogisticTail<S> logistic_tail(S x) {
   const S bend = detail::horner(f, -0x1.fffffcp-2, 0x1.5554cap-2, -0x1.fffc28p-3, 0x1.99d51cp-3, -0x1.56e764p-3,
                                 0x1.24d076p-3, -0x1.cf772ap-4, 0x1.1070a2p-4, -0x1.40255cp-6);
   const S sigmoid = fma(residue, inverse, quotient);
-  return {e, start + (f + fma(f * f, bend, shift)), sigmoid, fma(residue, inverse, quotient - sigmoid)};
+  const S exact = fma(w, -inverse, S(2.0)) * inverse, lost = detail::exp_lost(least, by, p) * scale;
+  const S rest = fma(lost, exact, fma(-quotient, w_low, fma(-quotient, w, e)));
+  return {e, start + (f + fma(f * f, bend, shift)), sigmoid, fma(rest, exact, quotient - sigmoid)};
 }
 
 /// 1 / (1 + e^-x)

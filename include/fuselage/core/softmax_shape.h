@@ -57,11 +57,11 @@ constexpr SoftmaxForm softmax_form(bool coefficients, double z_loss, const Softm
 namespace detail {
 /// exp(r) - 1 for |r.high| <= 0.35, to 1e-9 of 1.
 template <class S>
-FUSELAGE_HD detail::Pair<S> exp_rest(detail::Pair<S> r) {
+FUSELAGE_HD TwoPart<S> exp_rest(TwoPart<S> r) {
   const S x = r.high, square = x * x, square_low = fma(x, x, -square);
   const S rest = x * horner(x, 0x1.555556p-3, 0x1.555556p-5, 0x1.111112p-7, 0x1.6c16c2p-10, 0x1.a01a02p-13,
                             0x1.a01a02p-16, 0x1.71de3ap-19);  // (e^x - 1 - x - x^2/2)/x^2, by Taylor
-  const detail::Pair<S> head = ordered_sum(x, S(0.5) * square);
+  const TwoPart<S> head = ordered_sum(x, S(0.5) * square);
   const S low = head.low + fma(square, rest, fma(x, r.low, fma(S(0.5), square_low, r.low)));
   return ordered_sum(head.high, low);
 }
@@ -70,7 +70,7 @@ FUSELAGE_HD detail::Pair<S> exp_rest(detail::Pair<S> r) {
 /// x' of a logit where there is a cap, and x itself elsewhere (softmax_distance has the factor); and 1 - (x'/c)^2.
 template <class S>
 struct SoftmaxImage {
-  detail::Pair<S> at;
+  TwoPart<S> at;
   S slope;
 };
 template <class S>
@@ -82,30 +82,30 @@ FUSELAGE_HD SoftmaxImage<S> softmax_image(const SoftmaxShape& shape, S x) {
   // E = 2^n e^r with r = -y - n ln 2
   const S base = S(detail::kRound + 127), biased = fma(-y, S(detail::kLog2e), base), n = biased - base;
   const S r = fma(n, S(-detail::kLn2High), -y);
-  const detail::Pair<S> m = detail::exp_rest(detail::ordered_sum(r, fma(n, S(-detail::kLn2Rest), -y_low)));
-  const detail::Pair<S> p = detail::ordered_sum(one, m.high);
+  const TwoPart<S> m = detail::exp_rest(detail::ordered_sum(r, fma(n, S(-detail::kLn2Rest), -y_low)));
+  const TwoPart<S> p = detail::ordered_sum(one, m.high);
   const S scale = detail::exponent_scale(biased);
   const S e = p.high * scale, e_low = select(n < S(-60.0), zero, (p.low + m.low) * scale);  // no denormals
-  const detail::Pair<S> above = detail::ordered_sum(one, -e), below = detail::ordered_sum(one, e);
+  const TwoPart<S> above = detail::ordered_sum(one, -e), below = detail::ordered_sum(one, e);
   const S above_low = above.low - e_low, below_low = below.low + e_low;
   const S t = above.high / below.high;
   const S t_low = (fma(-t, below.high, above.high) + fma(-t, below_low, above_low)) / below.high;
   const S cap = S(shape.cap.high), sign = copysign(one, x), high = cap * t;
   const S low = fma(cap, t, -high) + fma(t, S(shape.cap.low), cap * t_low);
-  const detail::Pair<S> image = detail::ordered_sum(high, low);
+  const TwoPart<S> image = detail::ordered_sum(high, low);
   const S slope = select(size < S(shape.reach), S(4.0) * e / (below.high * below.high), zero);
   return {{sign * image.high, sign * image.low}, slope};
 }
 
 /// What the terms of a chunk or row with the maximum `max` are relative to.
 template <class S>
-FUSELAGE_HD detail::Pair<S> softmax_origin(const SoftmaxShape& shape, S max) {
+FUSELAGE_HD TwoPart<S> softmax_origin(const SoftmaxShape& shape, S max) {
   return softmax_image(shape, shape.capped ? max : softmax_anchor(max)).at;
 }
 
 /// x' - m' of an image and an origin.
 template <class S>
-FUSELAGE_HD detail::Pair<S> softmax_distance(const SoftmaxShape& shape, detail::Pair<S> x, detail::Pair<S> from) {
+FUSELAGE_HD TwoPart<S> softmax_distance(const SoftmaxShape& shape, TwoPart<S> x, TwoPart<S> from) {
   const S d = x.high - from.high, back = d - x.high;
   const S d_low = ((x.high - (d - back)) - (from.high + back)) + (x.low - from.low);
   const S y = d * S(shape.factor.high);
@@ -115,19 +115,19 @@ FUSELAGE_HD detail::Pair<S> softmax_distance(const SoftmaxShape& shape, detail::
   return {high, select(finite, low - (high - y), S(0.0))};
 }
 /// The same, once for a row.
-FUSELAGE_HD double softmax_distance_double(const SoftmaxShape& shape, detail::Pair<float> x, detail::Pair<float> from) {
+FUSELAGE_HD double softmax_distance_double(const SoftmaxShape& shape, TwoPart<float> x, TwoPart<float> from) {
   const double d = static_cast<double>(x.high) - static_cast<double>(from.high);
   const double low = static_cast<double>(x.low) - static_cast<double>(from.low);
   return shape.capped ? d + low : d * shape.k;
 }
 /// m' itself.
-FUSELAGE_HD double softmax_level(const SoftmaxShape& shape, detail::Pair<float> origin) {
+FUSELAGE_HD double softmax_level(const SoftmaxShape& shape, TwoPart<float> origin) {
   return softmax_distance_double(shape, origin, {0, 0});
 }
 
 /// exp(x' - m'), 0 below e^-86.
 template <class S>
-FUSELAGE_HD S softmax_term(detail::Pair<S> distance) {
+FUSELAGE_HD S softmax_term(TwoPart<S> distance) {
   const S y = exp_scaled(distance.high, S(detail::kRound), S(-86.0));
   return fma(y, distance.low, y);
 }
@@ -141,7 +141,7 @@ FUSELAGE_HD S softmax_bent(S gradient, S slope) {
 
 /// What a term relative to the origin of a chunk with the maximum `max` must be multiplied by to be relative to the
 /// row's. A chunk of nothing but -inf may stand above the row: its terms are 0.
-FUSELAGE_HD double softmax_rebase(const SoftmaxShape& shape, float max, detail::Pair<float> row) {
+FUSELAGE_HD double softmax_rebase(const SoftmaxShape& shape, float max, TwoPart<float> row) {
   const double below = softmax_distance_double(shape, softmax_origin(shape, max), row);
   return below < -700 ? 0.0 : exp(lesser_of(0.0, below));
 }
@@ -152,11 +152,11 @@ template <class Chunks>
 FUSELAGE_HD SoftmaxRow<double> softmax_row(const SoftmaxShape& shape, std::int64_t chunks, Chunks&& chunk) {
   float max = -__builtin_inff();
   for (std::int64_t c = 0; c < chunks; ++c) max = greater_of(chunk(c).max, max);
-  const detail::Pair<float> origin = softmax_origin(shape, max);
+  const TwoPart<float> origin = softmax_origin(shape, max);
   double rest = 0, ties = 0, q = 0, q_gap = 0;
   for (std::int64_t c = 0; c < chunks; ++c) {
     const SoftmaxChunk part = chunk(c);
-    const detail::Pair<float> own = softmax_origin(shape, part.max);
+    const TwoPart<float> own = softmax_origin(shape, part.max);
     const double below = softmax_distance_double(shape, own, origin);
     double sum = part.sum;
     if (part.max == max)

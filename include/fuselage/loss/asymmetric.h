@@ -35,33 +35,17 @@ struct Asymmetric {
     const auto positive = x >= S(0);
     const S zero = S(0), one = S(1), most = one - tail.sigmoid,
             most_low = ((one - most) - tail.sigmoid) - tail.sigmoid_low;
-    const Two<S> small = {tail.sigmoid, tail.sigmoid_low}, large = {most, most_low};
-    const Two<S> p = choose(positive, large, small), q = choose(positive, small, large);
+    const TwoPart<S> small = {tail.sigmoid, tail.sigmoid_low}, large = {most, most_low};
+    const TwoPart<S> p = select(positive, large, small), q = select(positive, small, large);
     const S yes = select(positive, zero, -x) + tail.log1p_exp;
-    const S of_yes = t * power(q, S(gamma_pos));
-    const S value = of_yes * yes, grad = of_yes * fma(S(gamma_pos) * p.high, yes, q.high);
+    const Scaled<S> of_yes = power(q, gamma_pos);
+    const S value = of_yes.times(t * yes), grad = of_yes.times(t * fma(S(gamma_pos) * p.high, yes, q.high));
     const Negative<S> no = negative(x, p, q, select(positive, x, zero) + tail.log1p_exp);
     const S sum = fma(one - t, no.value, value);
     return {sum, select(sum == sum, fma(one - t, no.slope, -grad), sum)};
   }
 
  private:
-  /// A number and what its rounding took.
-  template <class S>
-  struct Two {
-    S high, low;
-  };
-  template <class S, class M>
-  static FUSELAGE_HD Two<S> choose(M which, Two<S> a, Two<S> b) {
-    return {select(which, a.high, b.high), select(which, a.low, b.low)};
-  }
-  /// x^g; of x = high alone it would have g times the rounding of x.
-  template <class S>
-  static FUSELAGE_HD S power(Two<S> x, S g) {
-    const S of_high = pow(x.high, g);
-    return select(x.high > S(0x1p-100), fma(of_high, g * (x.low / x.high), of_high), of_high);
-  }
-
   template <class S>
   struct Negative {
     S value, slope;
@@ -69,26 +53,27 @@ struct Asymmetric {
 
   /// m^gamma_neg (-log(1-m)) and its derivative; `softplus` is -log(1-p).
   template <class S>
-  FUSELAGE_HD Negative<S> negative(S x, Two<S> p, Two<S> q, S softplus) const {
+  FUSELAGE_HD Negative<S> negative(S x, TwoPart<S> p, TwoPart<S> q, S softplus) const {
     const S zero = S(0), one = S(1), g = S(gamma_neg);
     if (clip == 0) {
-      const S of_p = power(p, g);
-      return {of_p * softplus, of_p * fma(g * q.high, softplus, p.high)};
+      const Scaled<S> of_p = power(p, gamma_neg);
+      return {of_p.times(softplus), of_p.times(fma(g * q.high, softplus, p.high))};
     }
     const float short_clip = static_cast<float>(clip);
     const S c = S(short_clip), c_low = S(clip - short_clip), far = p.high - c;
-    const Two<S> difference = {far, ((p.high - (far + c)) + p.low) - c_low};  // good where p is not near clip
+    const TwoPart<S> difference = {far, (((p.high - far) - c) + p.low) - c_low};  // good where p is not near clip
     const double logit = log(clip / (1 - clip));
     const float short_logit = static_cast<float>(logit), rest_of_clip = static_cast<float>(1 - clip);
     const S beyond = (x - S(short_logit)) - S(logit - short_logit), fall = -expm1(-beyond), part = p.high * fall;
     const S near = part * S(rest_of_clip), lost = fma(p.high, fall, -part) + p.low * fall;
     const S more = fma(part, S(1 - clip - rest_of_clip), fma(part, S(rest_of_clip), -near));
-    const Two<S> product = {near, fma(lost, S(rest_of_clip), more)};
+    const TwoPart<S> product = {near, fma(lost, S(rest_of_clip), more)};
     const auto counts = beyond > zero;
-    const Two<S> m = choose(counts, choose(p.high > S(1.25) * c, difference, product), Two<S>{one, zero});
-    const S rest = q.high + c, odds = m.high / rest, loss = log1p(odds), of_m = power(m, g);  // rest is 1 - m
-    const S slope = p.high * q.high * of_m * fma(g, loss / m.high, one / rest);
-    return {select(counts, of_m * loss, zero), select(counts, slope, zero)};
+    const TwoPart<S> m = select(counts, select(p.high > S(1.25) * c, difference, product), TwoPart<S>{one, zero});
+    const S rest = q.high + c, odds = m.high / rest, loss = log1p(odds);  // rest is 1 - m
+    const Scaled<S> of_m = power(m, gamma_neg);
+    const S slope = of_m.times(p.high * q.high * fma(g, loss / m.high, one / rest));
+    return {select(counts, of_m.times(loss), zero), select(counts, slope, zero)};
   }
 };
 

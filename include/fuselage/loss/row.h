@@ -51,8 +51,8 @@ struct RowElement {
   S w;              ///< class weight, 1 where none is given
   /// softmax(x), its logarithm, and 1 - p, which is small and exact where p is near 1; softmax losses alone.
   S p, log_p, rest;
-  S log_p_low;  ///< what log_p was rounded off by; softmax losses alone
-  S most;       ///< 1 for the element that ranks first, else 0; losses that rank alone
+  S log_p_low, rest_low;  ///< what log_p and rest were rounded off by; softmax losses alone
+  S most;                 ///< 1 for the element that ranks first, else 0; losses that rank alone
 };
 
 /// The sum a - b + c of three floats to twice their digits: v is a - b + c but for two roundings, `low` what they cost;
