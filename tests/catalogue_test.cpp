@@ -50,6 +50,16 @@ TEST(Catalogue, ParsesAndPrintsAllTypes) {
   EXPECT_EQ(std::get<Sample>(Samples::parse("sample:maybe=4e0", "sample")).maybe, 4);
 }
 
+TEST(Catalogue, RefusesWhatDoesNotFitAFloat) {
+  const auto parse = [](const char* text) { return error_of([&] { Losses::parse(text, "loss"); }).second; };
+  const std::string why = " does not fit a float, whose largest number is 3.4028235e+38";
+  EXPECT_EQ(parse("categorical_focal:gamma=1e60"), "categorical_focal: gamma = 1e+60" + why);
+  EXPECT_EQ(parse("asymmetric:gamma_pos=1e60"), "asymmetric: gamma_pos = 1e+60" + why);
+  EXPECT_EQ(parse("smape:eps=3.5e38"), "smape: eps = 3.5e+38" + why);
+  EXPECT_EQ(parse("poly1:epsilon=-1e39"), "poly1: epsilon = -1e+39" + why);
+  EXPECT_NO_THROW(Losses::parse("smape:eps=3.4e38", "loss"));
+}
+
 TEST(Catalogue, RefusesByName) {
   auto parse = [](const char* text) { return error_of([&] { Samples::parse(text, "sample"); }); };
   EXPECT_EQ(parse("sampel"),
@@ -72,7 +82,8 @@ TEST(Catalogue, ChecksStructsToo) {
   EXPECT_NO_THROW(Losses::check(loss::SmoothL1{.beta = 0}));
   loss::PolicyGradient none;
   none.form = static_cast<decltype(none.form)>(9);
-  EXPECT_NE(error_of([&] { Losses::check(none); }).second.find("form = 9 is outside"), std::string::npos);
+  EXPECT_NE(error_of([&] { Losses::check(none); }).second.find("form = 9 is none of its choices: logits, "),
+            std::string::npos);
 }
 
 TEST(OptimizerSpec, TakesRuleAndUpdateFields) {

@@ -2,16 +2,39 @@
 #include "fuselage/core/catalogue.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 #include "fuselage/core/suggest.h"
 
 namespace fuselage::detail {
 
+namespace {
+
+/// Arithmetic is fp32: a finite number that becomes an infinity there is none that anything can be computed with.
+bool fits_float(const AnyField& field, const void* value) {
+  if (field.type->kind != FieldKind::real && field.type->kind != FieldKind::list) return true;
+  const std::vector<double> numbers = field.type->numbers(field.in(value));
+  return std::all_of(numbers.begin(), numbers.end(), [](double x) {
+    return std::isinf(x) || std::abs(x) <= static_cast<double>(std::numeric_limits<float>::max());
+  });
+}
+
+}  // namespace
+
 void check_fields(const Entry& entry, const void* value) {
-  for (const AnyField& field : entry.fields)
-    if (!field.type->in_range(field.range, field.in(value)))
+  for (const AnyField& field : entry.fields) {
+    const auto refuse = [&](const std::string& why) {
       throw Error(Errc::bad_argument, std::string(entry.name) + ": " + std::string(field.name) + " = " +
-                                          field.type->text(field.in(value)) + " is outside " + to_string(field.range));
+                                          field.type->text(field.in(value)) + why);
+    };
+    if (!field.type->in_range(field.range, field.in(value))) {
+      std::string choices;
+      for (const std::string& choice : field.type->choices()) choices += (choices.empty() ? "" : ", ") + choice;
+      refuse(choices.empty() ? " is outside " + to_string(field.range) : " is none of its choices: " + choices);
+    }
+    if (!fits_float(field, value)) refuse(" does not fit a float, whose largest number is 3.4028235e+38");
+  }
   if (entry.check) entry.check(value);
 }
 
