@@ -346,6 +346,11 @@ TEST_F(BatchTriplets, RefusesWhatMakesNoSense) {
     b.gradient = View(x.data() + 1, 2);
   });
   refuse(Errc::bad_argument, {"margin"}, [](auto&, auto& spec) { spec.margin = -1; });
+  std::vector<double> memory(64);
+  TripletBatch at = good;
+  at.x = {reinterpret_cast<const float*>(memory.data()), 3};
+  expect_error(Errc::bad_argument, {"report overlaps the x"},
+               [&] { cpu_->batch_triplet({}, at, reinterpret_cast<LossReport*>(memory.data())); });
   expect_error(Errc::bad_argument, {"report is missing"}, [&] { cpu_->batch_triplet({}, good, nullptr); });
 }
 

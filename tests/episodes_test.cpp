@@ -246,6 +246,11 @@ TEST_F(EpisodesTest, RefusesByName) {
   refuse(Errc::bad_argument, {"returns overlaps bootstrap"}, [&](Episodes& x) { x.bootstrap = {c.data() + 2, 3}; });
   refuse(
       Errc::bad_argument, {"advantage overlaps returns"}, [&](Episodes& x) { x.returns = x.advantage; }, true);
+  std::vector<double> memory(64);
+  Episodes at = e;
+  at.returns = {reinterpret_cast<float*>(memory.data()), 3, 4};
+  auto* const report = reinterpret_cast<EpisodesReport*>(memory.data());
+  expect_error(Errc::bad_argument, {"report overlaps the returns"}, [&] { cpu_->discounted_returns(at, report); });
   refuse(Errc::bad_shape, {"returns", "stride of 0"}, [&](Episodes& x) { x.returns.row_stride = 0; });
 }
 

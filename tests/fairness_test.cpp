@@ -325,6 +325,21 @@ TEST_F(Fairness, RefusesByName) {
     b.prediction = {other.data(), 4};
     b.gradient = {other.data() + 1, 4};
   });
+  std::vector<double> memory(64);
+  auto* const report = reinterpret_cast<LossReport*>(memory.data());
+  auto* const sums = reinterpret_cast<GroupSums*>(memory.data());
+  GroupBatch at = batch_of(y, group, 2);
+  at.group = {group.data(), 4};
+  at.prediction = {reinterpret_cast<const float*>(memory.data()), 4};
+  const AnyPenalty any = Penalties::parse(parity, "penalty");
+  expect_error(Errc::bad_argument, {"report overlaps the prediction"}, [&] { cpu_->penalty(any, at, report); });
+  expect_error(Errc::bad_argument, {"sums overlaps the prediction"}, [&] { cpu_->group_sums({}, at, sums); });
+  at.prediction = {y.data(), 4};
+  expect_error(Errc::bad_argument, {"report overlaps the sums"}, [&] { cpu_->group_sums({}, at, sums, report); });
+  at.weight = {reinterpret_cast<const float*>(memory.data()), 4};
+  std::vector<GroupSums> own(2);
+  expect_error(Errc::bad_argument, {"report overlaps the weight"},
+               [&] { cpu_->group_sums({}, at, own.data(), report); });
   expect_error(Errc::bad_argument, {"report is missing"},
                [&] { cpu_->penalty(Penalties::make(parity, "penalty"), batch_of(y, group, 2), nullptr); });
   expect_error(Errc::unknown_name, {"demographic_parity"}, [] { Penalties::make("demografic_parity", "penalty"); });

@@ -345,6 +345,11 @@ TEST_F(InfoNces, RefusesWhatMakesNoSense) {
   refuse(Errc::bad_argument, {"gradient_a overlaps gradient_b"},
          [&](auto& batch, auto&) { batch.gradient_b = batch.gradient_a; });
   refuse(Errc::bad_argument, {"a is missing"}, [](auto& batch, auto&) { batch.a.data = nullptr; });
+  std::vector<double> memory(64);
+  InfoNceBatch at = batch_of(p);
+  at.b = {reinterpret_cast<const float*>(memory.data()), 3, 2};
+  expect_error(Errc::bad_argument, {"report overlaps the b"},
+               [&] { InfoNceLoss(*cpu_).run({}, at, reinterpret_cast<LossReport*>(memory.data())); });
   expect_error(Errc::bad_argument, {"report is missing"}, [&] { InfoNceLoss(*cpu_).run({}, batch_of(p), nullptr); });
 }
 

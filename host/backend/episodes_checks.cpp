@@ -8,11 +8,6 @@ namespace fuselage {
 
 namespace {
 
-struct Named {
-  ConstView view;
-  std::string_view name;
-};
-
 void check_output(const View& out, std::string_view name, const Episodes& e, bool advantages) {
   const ConstView view = out;
   require_shape(view, name, e.reward.rows, e.reward.cols);
@@ -26,15 +21,11 @@ void check_output(const View& out, std::string_view name, const Episodes& e, boo
     if (overlap(view, in.view)) throw Error(Errc::bad_argument, fmt::format("{} overlaps {}", name, in.name));
 }
 
-void check_episodes(const Episodes& e, bool advantages) {
-  for (const Named& v : {Named{e.reward, "reward"},
-                         {e.value, "value"},
-                         {e.done, "done"},
-                         {e.bootstrap, "bootstrap"},
-                         {e.length, "length"},
-                         {e.returns, "returns"},
-                         {e.advantage, "advantage"}})
-    check_strides(v.view, v.name);
+void check_episodes(const Episodes& e, bool advantages, const EpisodesReport* report) {
+  const std::vector<Named> memory{{e.reward, "reward"},       {e.value, "value"},   {e.done, "done"},
+                                  {e.bootstrap, "bootstrap"}, {e.length, "length"}, {e.returns, "returns"},
+                                  {e.advantage, "advantage"}};
+  for (const Named& v : memory) check_strides(v.view, v.name);
   const std::int64_t sequences = e.reward.rows, steps = e.reward.cols;
   EpisodeFunctions::check(advantages ? EpisodeFunctions::Any(episodes::Gae{e.gamma, e.lambda})
                                      : EpisodeFunctions::Any(episodes::DiscountedReturns{e.gamma}));
@@ -63,6 +54,7 @@ void check_episodes(const Episodes& e, bool advantages) {
       throw Error(Errc::bad_dtype, fmt::format("length is {}, expected an integer type", name_of(e.length.dtype)));
   }
   if (e.returns) check_output(e.returns, "returns", e, advantages);
+  if (report) require_report(report, memory);
   if (!e.advantage) return;
   check_output(e.advantage, "advantage", e, advantages);
   require(!overlap(e.advantage, e.returns), Errc::bad_argument, "advantage overlaps returns");
@@ -71,12 +63,12 @@ void check_episodes(const Episodes& e, bool advantages) {
 }  // namespace
 
 void Backend::discounted_returns(const Episodes& episodes, EpisodesReport* report) {
-  check_episodes(episodes, false);
+  check_episodes(episodes, false, report);
   run_episodes(episodes, false, report);
 }
 
 void Backend::gae(const Episodes& episodes, EpisodesReport* report) {
-  check_episodes(episodes, true);
+  check_episodes(episodes, true, report);
   run_episodes(episodes, true, report);
 }
 

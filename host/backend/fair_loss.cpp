@@ -75,6 +75,8 @@ void fair_loss(Backend& backend, const AnyLoss& loss, const LossBatch& batch, co
                const GroupBatch& groups, FairScratch& scratch, LossReport* report) {
   require_report(report);
   check(loss, batch, penalty, groups);
+  check_report_memory(traits_of(loss), batch, report);
+  require_report(report, {{groups.group, "group"}, {{groups.q, DType::f64, groups.q ? groups.groups : 0, 1, 1}, "q"}});
   const std::int64_t rows = batch.prediction.rows;
   auto* const values =
       static_cast<float*>(room(backend, scratch.values, static_cast<std::size_t>(rows) * sizeof(float)));

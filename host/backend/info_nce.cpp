@@ -13,11 +13,6 @@ namespace fuselage {
 
 namespace {
 
-struct Named {
-  ConstView view;
-  std::string_view name;
-};
-
 void check_gradient(const View& g, std::string_view name, const ConstView& own, const Named& other,
                     const InfoNceBatch& b) {
   if (!g) return;
@@ -140,6 +135,13 @@ void InfoNceLoss::compare(const Direction& d, const Memory& m) {
 void InfoNceLoss::run(const InfoNce& spec, const InfoNceBatch& b, LossReport* report) {
   require_report(report);
   check(spec, b);
+  require_report(report, {{b.a, "a"},
+                          {b.b, "b"},
+                          {b.weight, "weight"},
+                          {b.mask, "mask"},
+                          {b.upstream, "upstream"},
+                          {b.gradient_a, "gradient_a"},
+                          {b.gradient_b, "gradient_b"}});
   const std::int64_t rows = b.a.rows, cols = b.a.cols;
   const bool one_set = spec.pairs == PairSets::one_set;
   Memory m{};

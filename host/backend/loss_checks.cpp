@@ -285,9 +285,7 @@ std::vector<BatchView> outputs_of(const LossTraits& traits, const LossBatch& b) 
 void check_report_memory(const LossTraits& traits, const LossBatch& batch, const LossReport* report) {
   require_report(report);
   for (const auto& views : {inputs_of(traits, batch), outputs_of(traits, batch)})
-    for (const BatchView& other : views)
-      if (other.view && overlap(bytes_of(report), other.view))
-        throw Error(Errc::bad_argument, "report overlaps the " + other.name);
+    for (const BatchView& other : views) require_report(report, {{other.view, other.name}});
 }
 
 void check_loss(const LossTraits& traits, std::string_view name, const LossBatch& b) {

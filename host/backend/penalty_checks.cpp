@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <vector>
 
 #include "fuselage/backend.h"
 #include "fuselage/fairness_pass.h"
@@ -10,11 +11,6 @@
 namespace fuselage {
 
 namespace {
-
-struct Named {
-  ConstView view;
-  std::string_view name;
-};
 
 void require_integers(const ConstView& v, std::string_view name) {
   if (!is_label(v.dtype))
@@ -48,6 +44,8 @@ void check_target(const PenaltyRule& rule, const GroupBatch& b) {
                                              name_of(type), name_of(b.prediction.dtype)));
 }
 
+ConstView q_of(const GroupBatch& b) { return {b.q, DType::f64, b.q ? b.groups : 0, 1, 1}; }
+
 void check_gradient(const GroupBatch& b) {
   const ConstView g = b.gradient, y = b.prediction;
   require_shape(g, "gradient", y.rows, y.cols);
@@ -58,14 +56,20 @@ void check_gradient(const GroupBatch& b) {
     require(same_places(g, y), Errc::bad_argument,
             "gradient overlaps the prediction in part; it may be the same memory, or another");
   }
-  const ConstView q(b.q, DType::f64, b.q ? b.groups : 0, 1, 1);
   for (const Named& in : {Named{b.group, "group"},
                           {b.target, "target"},
                           {b.weight, "weight"},
                           {b.mask, "mask"},
                           {b.upstream, "upstream"},
-                          {q, "q"}})
+                          {q_of(b), "q"}})
     if (overlap(g, in.view)) throw Error(Errc::bad_argument, fmt::format("gradient overlaps {}", in.name));
+}
+
+/// What a pass over groups reads and writes beside its report.
+std::vector<Named> memory_of(const GroupBatch& b) {
+  return {{b.prediction, "prediction"}, {b.group, "group"}, {b.target, "target"},
+          {b.weight, "weight"},         {b.mask, "mask"},   {b.upstream, "upstream"},
+          {b.gradient, "gradient"},     {q_of(b), "q"},     {b.gate ? bytes_of(b.gate) : ConstView(), "gate"}};
 }
 
 /// What penalties and measures have in common.
@@ -115,6 +119,7 @@ void Backend::penalty(const AnyPenalty& penalty, const GroupBatch& batch, LossRe
   require_report(report);
   Penalties::check(penalty);
   check_penalty(penalty, batch);
+  require_report(report, memory_of(batch));
   run_penalty(penalty, batch, report);
 }
 
@@ -129,6 +134,11 @@ void Backend::group_sums(const GroupMeasure& measure, const GroupBatch& batch, G
     require_type(measure.values, "values", DType::f32);
     require_shape(measure.values, "values", batch.prediction.rows, 1);
   }
+  for (const auto& other : {memory_of(batch), std::vector<Named>{{measure.values, "values"}}}) {
+    require_report(sums, other, "sums", batch.groups);
+    if (report) require_report(report, other);
+  }
+  if (report) require_report(report, {{bytes_of(sums, batch.groups), "sums"}});
   run_group_sums(measure, batch, sums, report);
 }
 

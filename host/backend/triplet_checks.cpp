@@ -10,10 +10,6 @@ namespace fuselage {
 void Backend::batch_triplet(const BatchTriplet& spec, const TripletBatch& b, LossReport* report) {
   require_report(report);
   detail::check_fields(spec);
-  struct Named {
-    ConstView view;
-    std::string_view name;
-  };
   for (const Named& v :
        {Named{b.x, "x"}, {b.label, "label"}, {b.mask, "mask"}, {b.upstream, "upstream"}, {b.gradient, "gradient"}})
     check_strides(v.view, v.name);
@@ -41,6 +37,8 @@ void Backend::batch_triplet(const BatchTriplet& spec, const TripletBatch& b, Los
     for (const Named& in : {Named{b.label, "label"}, {b.mask, "mask"}, {b.upstream, "upstream"}})
       if (overlap(g, in.view)) throw Error(Errc::bad_argument, fmt::format("gradient overlaps {}", in.name));
   }
+  require_report(
+      report, {{b.x, "x"}, {b.label, "label"}, {b.mask, "mask"}, {b.upstream, "upstream"}, {b.gradient, "gradient"}});
   run_batch_triplet(spec, b, report);
 }
 

@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "fuselage/batch.h"
 #include "fuselage/core/error.h"
@@ -17,6 +18,12 @@
 #include "fuselage/core/view.h"
 
 namespace fuselage {
+
+/// A view as messages call it.
+struct Named {
+  ConstView view;
+  std::string_view name;
+};
 
 inline std::string shape_text(const ConstView& v) { return fmt::format("[{}, {}]", v.rows, v.cols); }
 
@@ -109,16 +116,23 @@ inline bool side_by_side(const ConstView& a, const ConstView& b) {
 /// Whether two views may have an element in common.
 inline bool meet(const ConstView& a, const ConstView& b) { return overlap(a, b) && !side_by_side(a, b); }
 
-/// A report as its bytes, to be compared with other memory.
-inline ConstView bytes_of(const LossReport* report) {
-  return {report, DType::u8, 1, static_cast<std::int64_t>(sizeof *report), static_cast<std::int64_t>(sizeof *report)};
+/// Reports as their bytes, to be compared with other memory.
+template <class Report>
+ConstView bytes_of(const Report* reports, std::int64_t count = 1) {
+  const std::int64_t bytes = reports ? count * static_cast<std::int64_t>(sizeof *reports) : 0;
+  return {reports, DType::u8, 1, bytes, bytes};
 }
 
-/// There is a report, where a device can write one.
-inline void require_report(const LossReport* report) {
-  require(report != nullptr, Errc::bad_argument, "report is missing");
-  require(reinterpret_cast<std::uintptr_t>(report) % alignof(LossReport) == 0, Errc::bad_argument,
-          fmt::format("report begins at no multiple of {} bytes", alignof(LossReport)));
+/// There is a report, where a device can write one, and none of the others, which a pass reads or writes, lies there.
+template <class Report>
+void require_report(const Report* report, const std::vector<Named>& others = {}, std::string_view name = "report",
+                    std::int64_t count = 1) {
+  require(report != nullptr, Errc::bad_argument, fmt::format("{} is missing", name));
+  require(reinterpret_cast<std::uintptr_t>(report) % alignof(Report) == 0, Errc::bad_argument,
+          fmt::format("{} begins at no multiple of {} bytes", name, alignof(Report)));
+  for (const Named& other : others)
+    if (other.view && overlap(bytes_of(report, count), other.view))
+      throw Error(Errc::bad_argument, fmt::format("{} overlaps the {}", name, other.name));
 }
 
 /// Whether two views of one shape have the same elements at the same places.
