@@ -231,6 +231,7 @@ TEST_F(Fairness, FairLossRefusesBeforeItMovesTheGroups) {
   refuse({"second_gradient is given"}, Errc::bad_argument, [](LossBatch& b) { b.second_gradient = b.gradient; });
   const std::vector<std::int32_t> lengths{20, 7};
   refuse({"takes no lengths"}, Errc::bad_argument, [&](LossBatch& b) { b.lengths = {lengths.data(), 2}; });
+  refuse({"divisor is 3, but fair_loss divides"}, Errc::bad_argument, [](LossBatch& b) { b.divisor = 3; });
   refuse({"prediction has a negative size"}, Errc::bad_shape, [](LossBatch& b) { b.prediction.rows = -4; });
   Groups wide(p.y.size());
   std::copy(p.group.begin(), p.group.end(), wide.begin());

@@ -312,7 +312,8 @@ TEST_F(LossContract, ViewsThatCannotBeAreRefused) {
   EXPECT_EQ(message_of([&] { run("mse", b); }), "bad_argument: values overlap the gradient");
   b.values = {};
   b.prediction = {x.data(), DType::f32, 4, 3, std::int64_t{1} << 62};
-  EXPECT_NE(message_of([&] { run("mse", b); }).find("prediction has too many elements"), std::string::npos);
+  EXPECT_NE(message_of([&] { run("mse", b); }).find("prediction has the row stride 4611686018427387904"),
+            std::string::npos);
   b.prediction = b.target = {x.data(), DType::f32, 5, 0, 0};
   b.gradient = {g.data(), DType::f32, 5, 0, 0};
   EXPECT_EQ(message_of([&] { run("mse", b); }), "no error") << "rows without columns are empty, not wrong";

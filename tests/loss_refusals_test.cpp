@@ -149,6 +149,8 @@ const std::vector<Refusal>& refusals() {
        "bad_shape: lengths has the shape [3, 1], expected [sequences, 1] with sequences a divisor of the 4 rows"},
       {"ATypeThatThereIsNot", "mse", [](auto& b, auto&) { b.target.dtype = static_cast<DType>(99); },
        "bad_dtype: target has the type 99, which there is not"},
+      {"AStrideOutOfAnyMemory", "mse", [](auto& b, auto&) { b.target.row_stride = std::int64_t{1} << 60; },
+       "bad_shape: target has the row stride 1152921504606846976: 4 such steps lead out of any memory"},
       {"AReductionThatThereIsNot", "mse", [](auto& b, auto&) { b.reduction = static_cast<Reduction>(77); },
        "bad_argument: reduction 77 or bad_labels 0: there is no such choice"},
       {"ANegativeDivisor", "mse", [](auto& b, auto&) { b.divisor = -1; }, "bad_argument: divisor is -1: expected"},

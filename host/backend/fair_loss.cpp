@@ -56,6 +56,8 @@ void check(const AnyLoss& loss, const LossBatch& batch, const AnyPenalty& penalt
   require(!batch.values, Errc::bad_argument, "values are fair_loss's own");
   require(!batch.lengths, Errc::bad_argument,
           "fair_loss takes no lengths: steps past the end of a sequence are left out by a mask");
+  require(batch.divisor == 0, Errc::bad_argument,
+          fmt::format("divisor is {}, but fair_loss divides the losses of a group by its own weights", batch.divisor));
   require(batch.bad_labels == BadLabels::error || is_label(batch.target.dtype), Errc::bad_argument,
           "fair_loss leaves bad targets out only where they are integer labels");
   Losses::check(loss);

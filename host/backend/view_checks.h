@@ -60,12 +60,20 @@ inline void check_strides(const ConstView& v, std::string_view name) {
   if (v.block < 0) throw Error(Errc::bad_shape, fmt::format("{} has blocks of {} rows", name, v.block));
   if (v.row_stride < 0 || v.col_stride < 0 || v.block_stride < 0)
     throw Error(Errc::bad_shape, fmt::format("{} has a negative stride, which is not supported", name));
+  if (v.rows == 0 || v.cols == 0) return;
   constexpr std::int64_t kMost = std::int64_t{1} << 59;  // three such distances in bytes are below 2^64
-  const std::int64_t in_block = v.block == 0 ? v.rows : std::min(v.rows, v.block);
-  if (v.rows > 0 && v.cols > 0 &&
-      (v.rows > kMost / v.cols || v.row_stride > kMost / in_block || v.col_stride > kMost / v.cols ||
-       (v.block > 0 && v.block_stride > kMost / ceil_div(v.rows, v.block))))
+  if (v.rows > kMost / v.cols)
     throw Error(Errc::bad_shape, fmt::format("{} has too many elements: {}", name, shape_text(v)));
+  const std::int64_t in_block = v.block == 0 ? v.rows : std::min(v.rows, v.block);
+  const std::int64_t blocks = v.block == 0 ? 1 : ceil_div(v.rows, v.block);
+  const auto check = [&](std::int64_t stride, std::int64_t steps, std::string_view what) {
+    if (steps > 1 && stride > kMost / steps)
+      throw Error(Errc::bad_shape,
+                  fmt::format("{} has the {} {}: {} such steps lead out of any memory", name, what, stride, steps));
+  };
+  check(v.row_stride, in_block, "row stride");
+  check(v.col_stride, v.cols, "column stride");
+  check(v.block_stride, blocks, "block stride");
 }
 
 /// Whether of `n` steps of `stride` and `m` of `other` two lead to the same place: n' stride = m' other.
