@@ -83,6 +83,19 @@ TEST_F(Eval, CountsBadLabelsAndNonFiniteNumbers) {
   EXPECT_EQ(json["nonfinite"], 1);
 }
 
+TEST_F(Eval, TextTellsWhatIsNotFiniteApart) {
+  const std::string zeros = npy<float>("z.npy", {3}, {0, 0, 0}),
+                    pred = npy<float>("p.npy", {3}, {HUGE_VALF, std::nanf(""), 1});
+  const std::string inputs = " --pred " + pred + " --target " + zeros;
+  const Result rows = run("eval --loss mse --reduction none" + inputs);
+  EXPECT_NE(rows.out.find("values         [inf,nan,1.0]"), std::string::npos) << rows.out;
+  const Result mean = run("eval --loss mse" + inputs);
+  EXPECT_NE(mean.out.find("value          nan"), std::string::npos) << mean.out;
+  const std::string infinite = npy<float>("i.npy", {1}, {HUGE_VALF}), zero = npy<float>("o.npy", {1}, {0});
+  const Result one = run("eval --loss mse --pred " + infinite + " --target " + zero);
+  EXPECT_NE(one.out.find("value          inf"), std::string::npos) << one.out;
+}
+
 TEST_F(Eval, RefusesByName) {
   const std::string mse = "eval --loss mse" + mse_inputs();
   refuse("eval --loss hubr" + mse_inputs(), 2, {"unknown loss 'hubr'", "did you mean 'huber'"});

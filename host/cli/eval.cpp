@@ -40,7 +40,8 @@ LossSolution by_reference(const LossProblem& problem) {
   }
 }
 
-Json to_json(const LossProblem& problem, const LossSolution& solution, std::string_view device) {
+Json to_json(const LossProblem& problem, const LossSolution& solution, std::string_view device,
+             Json (*number)(double)) {
   const LossReport& r = solution.report;
   Json json{{"loss", problem.text},
             {"value", number(r.value)},
@@ -61,9 +62,20 @@ Json to_json(const LossProblem& problem, const LossSolution& solution, std::stri
   return json;
 }
 
+/// JSON has no NaN and no infinity; a text has.
+Json number_or_name(double x) {
+  return std::isfinite(x) ? Json(x) : Json(std::isnan(x) ? "nan" : x > 0 ? "inf" : "-inf");
+}
+
+std::string text_of(const Json& value) {
+  if (!value.is_array()) return value.is_string() ? value.get<std::string>() : value.dump();
+  std::string list;
+  for (const Json& item : value) list += (list.empty() ? "" : ",") + text_of(item);
+  return "[" + list + "]";
+}
+
 void print_text(const Json& json) {
-  for (const auto& [key, value] : json.items())
-    std::cout << fmt::format("{:<14} {}\n", key, value.is_string() ? value.get<std::string>() : value.dump());
+  for (const auto& [key, value] : json.items()) std::cout << fmt::format("{:<14} {}\n", key, text_of(value));
 }
 
 void run(const EvalOptions& options) {
@@ -96,7 +108,8 @@ void run(const EvalOptions& options) {
     files.push_back({options.values_out, &solution.values});
   }
   write_npy(files);
-  const Json json = to_json(problem, solution, reference ? "reference" : backend->device());
+  const Json json =
+      to_json(problem, solution, reference ? "reference" : backend->device(), options.json ? number : number_or_name);
   if (options.json)
     print(json);
   else
