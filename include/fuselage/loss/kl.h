@@ -36,7 +36,7 @@ struct Kl {
     field("log_target", &Kl::log_target, Range{}, "the target is the logarithm of a probability");
     field("prediction", &Kl::form, Range{}, "what the prediction is: the log of a probability, or itself");
     field("order", &Kl::order, Range{}, "whose probability weighs: the first's");
-    field("eps", &Kl::eps, Range{0, 1, false, true}, "probabilities are held within [eps, 1]; 0: they are not");
+    field("eps", &Kl::eps, Range{0, 1, false, true}, "holds probabilities, not logarithms, within [eps, 1]");
   }
   FUSELAGE_HD Domain target_domain() const { return log_target ? Domain::real : Domain::non_negative; }
   FUSELAGE_HD Domain prediction_domain() const {
