@@ -48,7 +48,7 @@ constexpr PeerLoss kLosses[] = {
     {kKeras, "mean_absolute_percentage_error", "MeanAbsolutePercentageError", "", "mape:eps=1e-07", "", kOutputs, kTrue,
      kSame, ""},
     {kKeras, "mean_squared_logarithmic_error", "MeanSquaredLogarithmicError", "", "msle:floor=1e-07", "", kOutputs,
-     kTrue, kSame, ""},
+     kTrue, kSame, "Keras takes a negative target as 1e-7; here it is a bad label"},
     {kKeras, "huber", "Huber", "", "huber", "delta", kOutputs, kTrue, kSame, ""},
     {kKeras, "log_cosh", "LogCosh", "", "log_cosh", "", kOutputs, kTrue, kSame, ""},
     {kKeras, "poisson", "Poisson", "", "poisson_nll:log_input=false,eps=1e-07", "", kOutputs, kTrue, kSame, ""},
