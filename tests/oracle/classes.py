@@ -78,6 +78,7 @@ def add(out):
     log_probabilities(out)
     probabilities(out)
     reweighted(out)
+    class_weights(out)
     margins(out)
     actions(out)
 
@@ -186,6 +187,9 @@ def probabilities(out):
                 "reduction={r})")
         rows(out, "cross_entropy" + fields, "torch", call,
              with_ignored(shares_and_labels, 1) if label == 1 else shares_and_labels, **rest)
+    rows(out, "cross_entropy", "torch",
+         f"F.nll_loss(torch.log(torch.clamp({shares}, 1e-7, 1 - 1e-7)), t, weight=c, reduction={{r}})",
+         with_class_weight(shares_and_labels), **rest)
     text = keras("SparseCategoricalCrossentropy")
     rows(out, "cross_entropy", "keras", text, shares_and_labels, weighted=weighted(text),
          compat="sparse_categorical_crossentropy", **rest)
@@ -214,6 +218,17 @@ def reweighted(out):
         softmax = keras("CategoricalGeneralizedCrossEntropy", f"q={q}").replace(", y)", ", jax.nn.softmax(y))")
         rows(out, "generalized_cross_entropy" + fields, "keras", softmax, scores_and_labels, slopes="1 + 0*y",
              compat=f"categorical_generalized_cross_entropy:q={q}", weighted=weighted(softmax))
+
+
+def class_weights(out):
+    """Of losses whose peers take none: PyTorch on the formula."""
+    formulas = {"categorical_focal": "-0.25*(1 - L.exp())**2*L", "categorical_focal:alpha=1,gamma=20":
+                "-(1 - L.exp())**20*L", "poly1": "1 - L.exp() - L", "poly1:epsilon=2": "2*(1 - L.exp()) - L",
+                "generalized_cross_entropy": "(1 - (L/2).exp())/0.5", "generalized_cross_entropy:q=1": "1 - L.exp()"}
+    for loss, formula in formulas.items():
+        call = f"(lambda L: c[t]*({formula}))(F.log_softmax(y, 1).gather(1, t[:, None])[:, 0])"
+        rows(out, loss, "torch", call, with_class_weight(scores_and_labels), reductions=("none",), slopes="4 + 0*y",
+             terms="4 + 0*y[:, 0]")
 
 
 def margins(out):
