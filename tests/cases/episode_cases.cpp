@@ -133,6 +133,7 @@ std::vector<Group> episode_groups(Size) {
     Group& group = groups.emplace_back();
     group.name = advantages ? "episodes gae" : "episodes discounted_returns";
     group.kind = group.name;
+    group.own_kernels = true;
     group.space = episode_space(advantages);
     group.prepare = [advantages, name = group.name, space = group.space](const Levels& levels) -> CaseRun {
       return [in = make_inputs(advantages, levels, name + ": " + space.text(levels))](Backend& b) {

@@ -3,8 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
-#include <set>
+#include <map>
 
 namespace fuselage::cases {
 namespace {
@@ -47,8 +48,15 @@ std::string bits_text(DType type, const unsigned char* p) {
 
 std::uint64_t Outcome::hash() const {
   std::uint64_t value = 1469598103934665603ull;
-  for (const Part& part : parts)
-    for (const unsigned char byte : part.bytes) value = (value ^ byte) * kPrime;
+  for (const Part& part : parts) {
+    const std::size_t size = part.bytes.size();
+    for (std::size_t at = 0; at < size; at += sizeof(std::uint64_t)) {
+      std::uint64_t word = 0;
+      std::memcpy(&word, part.bytes.data() + at, std::min(size - at, sizeof word));
+      value = (value ^ word) * kPrime;
+      value ^= value >> 32;  // the product moves bits up only, and nothing is above the last one
+    }
+  }
   return value;
 }
 
@@ -106,11 +114,15 @@ std::vector<Group> all_groups(Size size) {
 }
 
 std::vector<ChosenGroup> choose_groups(Extent extent) {
+  std::vector<Group> groups = all_groups(extent == Extent::full ? Size::full : Size::small);
+  std::map<std::string, int> sizes, begun, turns;  // of kinds: how many groups, how many of them seen, which has pairs
+  for (const Group& group : groups) ++sizes[group.kind];
   std::vector<ChosenGroup> chosen;
-  std::set<std::string> begun;
-  for (Group& group : all_groups(extent == Extent::full ? Size::full : Size::small)) {
-    const bool first = begun.insert(group.kind).second, alone = group.kind == group.name;
-    const bool pairs = extent == Extent::full || (extent == Extent::small ? first : alone);
+  for (Group& group : groups) {
+    const int storage_types = std::min(sizes[group.kind], 3);  // with which the first entry of each kind comes
+    const auto turn = turns.emplace(group.kind, static_cast<int>(turns.size()) % storage_types).first;
+    const bool its_turn = begun[group.kind]++ == turn->second;
+    const bool pairs = extent == Extent::full || group.own_kernels || (extent == Extent::small && its_turn);
     chosen.push_back({std::move(group), pairs});
   }
   return chosen;

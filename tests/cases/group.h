@@ -40,7 +40,7 @@ struct Part {
 /// What a case leaves.
 struct Outcome {
   std::vector<Part> parts;
-  /// FNV-1a over all bytes.
+  /// Of all bytes: FNV-1a over words of eight, with the upper half of each product folded into the lower.
   std::uint64_t hash() const;
 };
 
@@ -56,9 +56,9 @@ using CaseRun = std::function<Outcome(Backend&)>;
 
 /// All cases of one entry of a list with one storage type.
 struct Group {
-  std::string name;  ///< "loss mse bf16"
-  std::string
-      kind;  ///< groups of one kind differ in a formula, and share drivers and kernels; its name: it shares none
+  std::string name;          ///< "loss mse bf16"
+  std::string kind;          ///< groups of one kind differ in a formula or in the storage type, and share their drivers
+  bool own_kernels = false;  ///< that no other entry of the lists has
   Space space;
   std::function<CaseRun(const Levels&)> prepare;
   std::function<DeviceLimits(const Levels&)> limits;
@@ -71,7 +71,7 @@ struct Group {
 /// How much of the cases a run takes.
 enum class Extent {
   brief,  ///< small cases; each two levels meet in groups with kernels of their own, each level stands in the others
-  small,  ///< small cases; each two levels meet in the first group of every kind, each level stands in the others
+  small,  ///< small cases; each two levels meet in one group of every kind as well
   full,   ///< each two levels meet, in cases of every size
 };
 struct ChosenGroup {

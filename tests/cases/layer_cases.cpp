@@ -110,6 +110,7 @@ std::vector<Group> layer_groups(Size) {
     Group& group = groups.emplace_back();
     group.name = "activation " + std::string(A::name);
     group.kind = group.name;
+    group.own_kernels = true;
     group.space = plan.space();
     group.prepare = [plan, name = group.name, space = group.space](const Levels& levels) -> CaseRun {
       return

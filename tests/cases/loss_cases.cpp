@@ -58,13 +58,12 @@ Outcome run_loss(Backend& backend, const LossInputs& in) {
 
 Group loss_group(const AnyLoss& entry, DType type, Size size, bool plain) {
   const LossPlan plan(entry, type, size, plain);
-  Group group{
-      "loss " + std::string(Losses::name_of(entry)) + " " + std::string(name_of(type)) + (plain ? " plain" : ""),
-      plan.kind() + (plain ? " plain" : ""),
-      plan.space(),
-      {},
-      {}};
-  if (plan.softmax) group.kind = group.name;
+  Group group;
+  group.name =
+      "loss " + std::string(Losses::name_of(entry)) + " " + std::string(name_of(type)) + (plain ? " plain" : "");
+  group.kind = plan.kind() + (plain ? " plain" : "");
+  group.own_kernels = plan.softmax;
+  group.space = plan.space();
   group.prepare = [plan, name = group.name, space = group.space](const Levels& levels) -> CaseRun {
     return [inputs = make_inputs(plan, levels, name + ": " + space.text(levels))](Backend& backend) {
       return run_loss(backend, inputs);

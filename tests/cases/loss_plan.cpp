@@ -164,8 +164,11 @@ Space LossPlan::space() const {
 
 std::string LossPlan::kind() const {
   const bool root = std::ranges::count(reductions, Reduction::none) == 0;
-  return fmt::format("{} of {} inputs, {} gradients, {}{}{}, target {}", row ? "rows" : "elements", traits.inputs,
-                     gradients, name_of(dtype), root ? ", root" : "", traits.of_logits ? ", of logits" : "",
+  return fmt::format("{} of {} inputs, {} gradients{}{}, target {}",
+                     softmax ? "softmax"
+                     : row   ? "rows"
+                             : "elements",
+                     traits.inputs, gradients, root ? ", root" : "", traits.of_logits ? ", of logits" : "",
                      static_cast<int>(traits.row_target));
 }
 

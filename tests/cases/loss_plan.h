@@ -75,7 +75,7 @@ struct LossPlan {
   LossPlan(const AnyLoss& entry, DType type, Size size, bool plain);
 
   Space space() const;
-  /// What losses with the same drivers and kernels have in common.
+  /// What losses with the same drivers and kernels have in common, but for the storage type.
   std::string kind() const;
   template <class T>
   static T level(const std::vector<T>& values, const Levels& levels, LossFactor factor) {

@@ -258,7 +258,7 @@ std::vector<Group> optimizer_groups(Size size) {
       const StepPlan plan(R{}, type, size);
       Group& group = groups.emplace_back();
       group.name = "optimizer " + std::string(R::name) + " " + std::string(name_of(type));
-      group.kind = "optimizer " + std::string(name_of(type));
+      group.kind = "optimizer";
       group.space = plan.space();
       group.prepare = [plan, name = group.name, space = group.space](const Levels& levels) -> CaseRun {
         return
