@@ -72,6 +72,12 @@ struct GivenScaled {
 /// For the device of this build.
 std::vector<CustomLoss> device_losses();
 
+/// Of each way to state a loss one, for builds to which each costs many seconds.
+inline std::vector<CustomLoss> few_custom_losses() {
+  return {custom_loss(ValueHuber{0.75f}, "huber"), custom_loss(Root{}, "root"),
+          custom_loss(GivenScaled{}, "given scaled")};
+}
+
 /// The list, for whoever has a compiler for them.
 inline std::vector<CustomLoss> all_custom_losses() {
   return {custom_loss(AbsolutePlusL1{0.25f}, "l1"),
