@@ -167,15 +167,13 @@ TEST_F(Cli, NumbersThatDoNotFitAreRefused) {
 }
 
 TEST_F(Cli, ValidateReportsWhatItSaw) {
-  const Result result = run("validate --quick --device cpu --finite-difference --json");
+  const Result result = run("validate --quick --device cpu --name huber --name adamw --finite-difference --json");
   EXPECT_EQ(result.status, 0) << result.out;
   const Json json = result.json();
   EXPECT_EQ(json["passed"], true);
-  EXPECT_EQ(json["rows"].size(), 3 * (Losses::size + PairLosses::size + Optimizers::size) + 3 * 4 + 2);
-  EXPECT_GE(json["derivatives"].size(), Losses::size);
-  const Json few = run("validate --quick --device cpu --name huber --name adamw --json").json();
-  EXPECT_EQ(few["rows"].size(), 6U);
-  for (const Json& row : few["rows"]) EXPECT_TRUE(row["name"] == "huber" || row["name"] == "adamw") << row;
+  EXPECT_GE(json["derivatives"].size(), Losses::size) << "all of them, whatever the names";
+  EXPECT_EQ(json["rows"].size(), 6U);
+  for (const Json& row : json["rows"]) EXPECT_TRUE(row["name"] == "huber" || row["name"] == "adamw") << row;
   refuse("validate --device cuda:77", 4, {});
   refuse("validate --quick --device cpu --name hubert", 2, {"unknown loss, penalty or optimizer 'hubert'", "huber"});
 }

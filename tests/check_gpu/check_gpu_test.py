@@ -340,7 +340,7 @@ class Emulated(unittest.TestCase):
         self.addCleanup(shutil.rmtree, out, True)
         done = subprocess.run([sys.executable, SCRIPT, "--build", BUILD, "--device", "emulated", "--out", out,
                                "--logs", os.path.join(out, "logs"),
-                               "--only", "benchmarks", "--time-limit", "90"], stdout=subprocess.PIPE,
+                               "--only", "benchmarks", "--time-limit", "30"], stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, universal_newlines=True, timeout=110)
         r = Result(done.returncode, done.stdout, 0, out)
         self.assertEqual(r.code, 0, done.stdout)
