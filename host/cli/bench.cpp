@@ -132,9 +132,10 @@ Json run_on(const std::string& device, const Options& options, int& exit_code) {
               .cache = options.elements > 0 ? 0
                        : host               ? validate::host_cache_bytes()
                                             : validate::kDeviceCacheBytes,
-              .stop_at = options.time_limit > 0 ? seconds_now() + options.time_limit : 1e300,
+              .stop_at = 1e300,
               .print_rows = !options.json};
   bench.copy();
+  if (options.time_limit > 0) bench.stop_at = seconds_now() + options.time_limit;
   if (!options.json)
     std::cout << fmt::format("{}: {}; copy {:.1f} GB/s\n{:<10} {:<22} {:<5} {:>18} {:>12} {:>9} {:>10}\n",
                              backend->device(), backend->description(), bench.copy_rate, "", "", "dtype", "shape",
@@ -175,7 +176,7 @@ void add_bench(CLI::App& parent, int& exit_code) {
   verb.flag("--quick", o->quick, "Smaller arrays, fewer repetitions");
   verb.option("--elements", o->elements, "Of each workload, whether or not caches hold it; 0: enough")
       .within(0, std::int64_t{1} << 32);
-  verb.option("--time-limit", o->time_limit, "Seconds for each device, after which no row is begun; 0: none")
+  verb.option("--time-limit", o->time_limit, "Seconds for the rows of each device, after which none is begun; 0: none")
       .not_negative();
   verb.flag("--json", o->json, "Print JSON");
   verb.footer(
