@@ -194,6 +194,31 @@ TEST_F(Eval, TakesThePeersNames) {
   EXPECT_EQ(run("list compat --json").json().size(), peer_losses().size());
 }
 
+/// Keras's hinge losses take zeros and ones for signs, and rows with a one for labels.
+TEST_F(Eval, TakesThePeersFormOfTargets) {
+  const auto value = [&](const std::string& arguments) {
+    return run("eval --json " + arguments).json()["value"].get<double>();
+  };
+  const std::string y = " --pred " + npy<float>("y.npy", {4}, {0.5f, -2, 3, 0.25f}) + " --target ";
+  const std::string bits = y + npy<float>("bits.npy", {4}, {1, 0, 0, 1});
+  EXPECT_EQ(value("--compat keras --loss Hinge" + bits), (0.5 + 0 + 4 + 0.75) / 4);
+  EXPECT_EQ(value("--compat keras --loss Hinge" + y + npy<std::int64_t>("whole.npy", {4}, {1, 0, 0, 1})), 5.25 / 4);
+  EXPECT_EQ(value("--compat keras --loss squared_hinge" + y + npy<float>("signs.npy", {4}, {1, -1, -1, 1})),
+            (0.25 + 0 + 16 + 0.5625) / 4);
+  EXPECT_EQ(value("--compat keras --loss hinge --device reference" + bits), 5.25 / 4);
+  EXPECT_EQ(run("eval --json --compat optax --loss hinge_loss" + bits).json()["bad_labels"], 2);  // taken as given
+
+  // [images, classes, pixels]
+  const std::string scores = " --class-axis 1 --pred " + npy<float>("x.npy", {1, 3, 2}, {1, 4, 2, 1, 0.5f, -1});
+  const std::string rows = scores + " --target " + npy<float>("rows.npy", {1, 3, 2}, {0, 1, 1, 0, 0, 0});
+  EXPECT_EQ(value("--compat keras --loss CategoricalHinge" + rows), (0 + 0) / 2.0);
+  const std::string other = scores + " --target " + npy<float>("other.npy", {1, 3, 2}, {0, 0, 0, 1, 1, 0});
+  EXPECT_EQ(value("--compat keras --loss CategoricalHinge" + other), (2.5 + 4) / 2.0);
+  refuse("eval --compat keras --loss CategoricalHinge" + scores + " --target " +
+             npy<float>("soft.npy", {1, 3, 2}, {0, 0.5f, 0, 0.5f, 1, 0}),
+         3, {"soft.npy", "row 1 of the targets is not one 1 among zeros"});
+}
+
 // ---- axes, sequences, divisors --------------------------------------------------------------------------------------
 
 std::vector<double> numbers(const std::string& file) { return validate::to_doubles(read_npy(file)); }

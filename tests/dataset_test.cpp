@@ -271,6 +271,49 @@ TEST(LoadDataset, FromCsv) {
   expect_error(Errc::unknown_name, {"'z'"}, [&] { load_dataset(real); });
 }
 
+TEST(LoadDataset, TargetsInTheFormAsked) {
+  const auto signs = [](Array targets) { return in_form(std::move(targets), TargetForm::signs); };
+  const auto f32 = [](std::vector<float> x) { return Array::of({static_cast<std::int64_t>(x.size())}, x); };
+  EXPECT_EQ(signs(f32({0, 1, 1})), f32({-1, 1, 1}));
+  EXPECT_EQ(signs(f32({-1, 1, 1})), f32({-1, 1, 1}));
+  EXPECT_EQ(signs(f32({0, 1, 0.5f})), f32({0, 1, 0.5f}));  // the loss names the targets that are no signs
+  EXPECT_EQ(signs(Array::of({3}, std::vector<std::int64_t>{0, 1, 0})), f32({-1, 1, -1}));
+  EXPECT_EQ(signs(Array::of({2}, std::vector<std::int8_t>{-1, 1})), f32({-1, 1}));
+  EXPECT_EQ(signs(Array(DType::u8, {0})), f32({}));
+
+  const auto labels = [](Array targets) { return in_form(std::move(targets), TargetForm::one_hot); };
+  const Array two = Array::of({2}, std::vector<std::int64_t>{2, 0});
+  EXPECT_EQ(labels(Array::of({2, 3}, std::vector<double>{0, 0, 1, 1, 0, 0})), two);
+  EXPECT_EQ(labels(Array::of({2, 3}, std::vector<std::uint8_t>{0, 0, 1, 1, 0, 0})), two);
+  EXPECT_EQ(labels(two), two);
+  EXPECT_EQ(labels(Array(DType::f32, {0, 3})), Array(DType::i64, {0}));
+  for (const std::vector<float>& row : {std::vector<float>{0, 0, 0}, {1, 1, 0}, {0.5f, 0.5f, 0}, {1, 0, -0.5f}}) {
+    std::vector<float> rows{0, 1, 0};
+    rows.insert(rows.end(), row.begin(), row.end());
+    expect_error(Errc::format, {"row 1 of the targets is not one 1 among zeros"}, [&] {
+      labels(Array::of({2, 3}, rows));
+    });
+  }
+  expect_error(Errc::format, {"targets of 1 axes"}, [&] { labels(f32({0, 1})); });
+
+  const TempFolder folder;
+  write_npy(folder / "x.npy", ramp<float>({2, 4}));
+  write_npy(folder / "t.npy", Array::of({2, 3}, std::vector<float>{1, 0, 0, 0, 1, 0}));
+  DataSource source;
+  source.features = folder / "x.npy", source.targets = folder / "t.npy", source.target_form = TargetForm::one_hot;
+  EXPECT_EQ(load_dataset(source).classes(), 3);  // also of a class that no row has
+  write_npy(folder / "t.npy", Array::of({2, 3}, std::vector<float>{1, 0, 0, 0, 2, 0}));
+  expect_error(Errc::format, {"t.npy", "row 1"}, [&] { load_dataset(source); });
+  source = {};
+  source.features = folder.file("t.csv", "a,kind\n1,no\n2,yes\n3,no\n"), source.csv.label_column = "kind";
+  source.target_form = TargetForm::signs;
+  const Dataset table = load_dataset(source);
+  EXPECT_FALSE(table.has_labels());
+  float targets[3] = {};
+  table.gather(Rows{0, 1, 2}, {nullptr, nullptr, targets, nullptr});
+  EXPECT_EQ((std::vector<float>(targets, targets + 3)), (std::vector<float>{-1, 1, -1}));
+}
+
 TEST(Array, CopiesShapesAndTypes) {
   Array a = Array::of<float>({2, 3}, std::vector<float>{1, 2, 3, 4, 5, 6});
   EXPECT_EQ(reinterpret_cast<std::uintptr_t>(a.data()) % 64, 0u);

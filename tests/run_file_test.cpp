@@ -131,6 +131,12 @@ TEST(RunFile, TakesThePeersNames) {
             "bce_with_logits:label_smoothing=0.5");
   EXPECT_EQ(read_run_file(folder.file("plain.toml", "reduction = \"sum\"\n" + std::string(kRun))).reduction,
             Reduction::sum);
+  const std::string hinge = replaced(keras, "BinaryCrossentropy:label_smoothing=0.5", "CategoricalHinge");
+  const RunFile rows = read_run_file(folder.file("hinge.toml", hinge));
+  EXPECT_EQ(rows.data.train.target_form, TargetForm::one_hot);
+  EXPECT_EQ(read_run_file(folder.file("hinge_again.toml", rows.to_toml())).data.train.target_form, TargetForm::one_hot);
+  const std::string signs = replaced(hinge, "[data]", "[data]\ntarget_form = \"signs\"");
+  EXPECT_EQ(read_run_file(folder.file("signs.toml", signs)).data.train.target_form, TargetForm::signs);
   const auto told = [&](const std::string& before, const std::string& what, Errc code) {
     return has(message_of(folder, before + keras, code), what);
   };

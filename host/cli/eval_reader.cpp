@@ -66,6 +66,7 @@ EvalReader::EvalReader(const EvalOptions& options, DType type)
     const Convention found = convention(peer, options.loss);
     problem_.loss = found.loss;
     problem_.reduction = found.reduction;
+    form_ = found.form;
     // PyTorch's batchmean divides by the first axis, whatever is behind it.
     adds_last_axis_ = found.reduction == Reduction::mean_over_batch && peer != Peer::torch;
   }
@@ -214,8 +215,21 @@ std::optional<Array> EvalReader::read_further(std::string_view name, bool of_row
   return validate::converted(array, side_type());
 }
 
+/// Of one-hot rows, whatever the class axis, the labels.
+Array EvalReader::in_form_of_peer(Array target) const {
+  try {
+    if (form_ != TargetForm::one_hot) return in_form(std::move(target), form_);
+    if (target.shape() != shape_) return target;
+    Array labels = in_form(as_rows(target), form_);
+    labels.reshape(rows_);
+    return labels;
+  } catch (const Error& error) {
+    throw Error(error.code(), fmt::format("target ({}): {}", files_.at("target"), error.what()));
+  }
+}
+
 void EvalReader::read_target() {
-  Array target = load("target");
+  Array target = in_form_of_peer(load("target"));
   const bool single = row_ && traits_.target == RowTarget::single, label = is_label(target.dtype());
   if (row_ && (single || label) && target.shape() == rows_) {
     target.reshape({problem_.rows()});

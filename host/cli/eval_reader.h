@@ -50,6 +50,7 @@ class EvalReader {
   Array as_rows(const Array& a) const;
   void read_prediction();
   std::optional<Array> read_further(std::string_view name, bool of_rows) const;
+  Array in_form_of_peer(Array target) const;
   void read_target();
   void check_side_shape(const std::string& name, const Array& a, const Shape& only) const;
   std::optional<Array> read_weights(const std::string& name, const Shape& only) const;
@@ -67,6 +68,7 @@ class EvalReader {
   Shape shape_;           // pred's, as in its file
   Shape rows_;            // of losses of rows, or that add over the last axis: the same without this or the class axis
   std::size_t axis_ = 0;  // the class axis
+  TargetForm form_ = TargetForm::as_given;
 };
 
 }  // namespace fuselage::cli

@@ -33,6 +33,20 @@ Array columns_of(const CsvTable& table, const std::vector<std::int64_t>& columns
   return table.values.dtype() == DType::f64 ? columns_as<double>(table, columns) : columns_as<float>(table, columns);
 }
 
+/// The samples, the targets as the source's form says. `classes`: of labels, where the source does not say.
+Dataset dataset_of(const DataSource& source, const std::string& name, Array features, Array targets, Array weights,
+                   std::int64_t classes) {
+  if (source.target_form == TargetForm::one_hot && targets.rank() == 2) classes = targets.row_size();
+  try {
+    targets = in_form(std::move(targets), source.target_form);
+  } catch (const Error& error) {
+    throw Error(error.code(), fmt::format("'{}': {}", name, error.what()));
+  }
+  if (source.classes != 0) classes = source.classes;
+  if (is_real(targets.dtype())) classes = source.classes;
+  return Dataset(std::move(features), std::move(targets), std::move(weights), {}, classes);
+}
+
 Dataset from_csv(const DataSource& source) {
   const std::string name = source.features.string();
   const bool labelled = !source.csv.label_column.empty();
@@ -48,10 +62,10 @@ Dataset from_csv(const DataSource& source) {
   if (features.empty()) throw Error(Errc::bad_argument, fmt::format("'{}': no column is left for features", name));
 
   const auto named = static_cast<std::int64_t>(table.classes.size());
-  Dataset result(columns_of(table, features), labelled ? std::move(table.labels) : columns_of(table, targets),
-                 weights.empty() ? Array() : columns_of(table, weights), {},
-                 source.classes != 0 ? source.classes : named);
-  if (labelled) result.set_class_names(std::move(table.classes));
+  Dataset result = dataset_of(source, name, columns_of(table, features),
+                              labelled ? std::move(table.labels) : columns_of(table, targets),
+                              weights.empty() ? Array() : columns_of(table, weights), named);
+  if (result.has_labels() && labelled) result.set_class_names(std::move(table.classes));
   return result;
 }
 
@@ -68,7 +82,7 @@ Dataset load_dataset(const DataSource& source) {
       throw Error(Errc::bad_shape, fmt::format("'{}' has {} rows, '{}' has {}", source.features.string(),
                                                features.rows(), source.targets.string(), targets.rows()));
     Array weights = source.weights.empty() ? Array() : read_npy(source.weights);
-    return Dataset(std::move(features), std::move(targets), std::move(weights), {}, source.classes);
+    return dataset_of(source, source.targets.string(), std::move(features), std::move(targets), std::move(weights), 0);
   }();
   switch (source.normalise) {
     case Normalise::none: return result;

@@ -52,8 +52,12 @@ Convention convention(Peer peer, std::string_view text) {
   Settings given = settings_of(name, field_part(text));
   const auto entries = entries_called(peer_losses(), peer, name, "loss");
   const PeerLoss& entry = chosen(entries, name, given);
-  Convention result{Losses::parse(entry.ours, "loss"), entry.reduction, peer == Peer::keras, entry.targets,
-                    entry.remarks};
+  Convention result{Losses::parse(entry.ours, "loss"),
+                    entry.reduction,
+                    peer == Peer::keras,
+                    entry.targets,
+                    entry.remarks,
+                    entry.form};
   const std::vector<Option> options = options_of(entry);
   std::vector<std::string> known{"reduction"};
   for (const Option& option : options) known.push_back(option.theirs);

@@ -11,7 +11,7 @@ constexpr std::string_view kInput = "(input, target)", kTrue = "(y_true, y_pred)
                            kPredictions = "(predictions, targets)";
 constexpr std::string_view kSame = "as the prediction", kOneHot = "rows [rows, classes]", kLabel = "integer labels",
                            kSign = "-1 or 1", kShare = "in [0, 1]";
-constexpr std::string_view kKerasSign = "-1 or 1; Keras turns a batch of zeros and ones into these: convert before";
+constexpr std::string_view kKerasSign = "-1 or 1, or zeros and ones alone, which become these";
 constexpr std::string_view kClass = "0 and 1, as the prediction";
 
 constexpr PeerLoss kLosses[] = {
@@ -79,10 +79,12 @@ constexpr PeerLoss kLosses[] = {
      "Keras clips probabilities to [1e-7, 1 - 1e-7]; nothing is clipped here"},
     {kKeras, "categorical_generalized_cross_entropy", "CategoricalGeneralizedCrossEntropy", "",
      "generalized_cross_entropy", "q", kOutputs, kTrue, kLabel, "takes probabilities there, logits here"},
-    {kKeras, "hinge", "Hinge", "", "hinge", "", kOutputs, kTrue, kKerasSign, ""},
-    {kKeras, "squared_hinge", "SquaredHinge", "", "squared_hinge", "", kOutputs, kTrue, kKerasSign, ""},
+    {kKeras, "hinge", "Hinge", "", "hinge", "", kOutputs, kTrue, kKerasSign, "", TargetForm::signs},
+    {kKeras, "squared_hinge", "SquaredHinge", "", "squared_hinge", "", kOutputs, kTrue, kKerasSign, "",
+     TargetForm::signs},
     {kKeras, "categorical_hinge", "CategoricalHinge", "", "categorical_hinge:zero=true", "", kOutputs, kTrue,
-     "rows of zeros and a one; here their labels", "the label's place counts as a 0 among the others"},
+     "rows of zeros and a one, which become labels", "the label's place counts as a 0 among the others",
+     TargetForm::one_hot},
 
     {kOptax, "squared_error", "", "", "mse", "", kOutputs, kPredictions, kSame, ""},
     {kOptax, "l2_loss", "", "", "expectile", "", kOutputs, kPredictions, kSame, "half of the square"},

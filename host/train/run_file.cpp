@@ -179,6 +179,7 @@ RunData read_data(const toml::table& table, const fs::path& folder) {
   in.read("weight_column", source.weight_column);
   in.read("ignore_columns", source.csv.ignore_columns);
   in.read("class_names", source.csv.classes);
+  source.target_form = in.choice("target_form", TargetForm{});
   in.finish();
   if (train_features.empty()) fail_at(table, Errc::bad_argument, "[data] needs a key 'train_features'");
   if (source.kind == FileKind::idx || source.kind == FileKind::npy) {
@@ -247,7 +248,8 @@ RunOptions read_train(const toml::table& table) {
   return o;
 }
 
-/// `compat` says whose name the loss has, and then whose divisor it takes; `reduction` stands before that.
+/// `compat` says whose name the loss has, and then whose divisor and form of targets it takes; `reduction` stands
+/// before that.
 void read_loss(TomlSection& in, RunFile& run) {
   const toml::node& loss = in.need("loss");
   std::optional<Peer> peer;
@@ -260,6 +262,8 @@ void read_loss(TomlSection& in, RunFile& run) {
     if (!peer) return Losses::parse(text, "loss");
     const Convention found = convention(*peer, text);
     run.reduction = found.reduction;
+    if (run.data.train.target_form == TargetForm::as_given) run.data.train.target_form = found.form;
+    if (run.data.test) run.data.test->target_form = run.data.train.target_form;
     return found.loss;
   });
   if (run.reduction == Reduction::none) fail_at(loss, Errc::bad_argument, "reduction=none is not one of a training");

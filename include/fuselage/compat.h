@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "fuselage/batch.h"
+#include "fuselage/data.h"
 #include "fuselage/losses.h"
 #include "fuselage/optimizers.h"
 
@@ -28,6 +29,7 @@ struct Convention {
   bool target_first;    ///< the peer is called (target, prediction): swap its arguments
   std::string_view targets;  ///< what the target is there
   std::string_view remarks;  ///< what differs all the same
+  TargetForm form;           ///< what to make of it: in_form(targets, form) is what the loss takes
 };
 
 /// The convention of a loss of the peer, "huber_loss:delta=0.5,reduction=sum": the names of functions, classes and
@@ -46,6 +48,7 @@ struct PeerLoss {
   Reduction reduction;              ///< of the peer's mean
   std::string_view arguments;       ///< their order there
   std::string_view targets, remarks;
+  TargetForm form = TargetForm::as_given;
 };
 
 /// All of them.

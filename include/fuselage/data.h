@@ -6,6 +6,7 @@
 // written appear under their name complete and synced, or not at all.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -166,6 +167,18 @@ enum class Normalise : std::uint8_t {
   given,     ///< by DataSource::scaling
 };
 
+/// What is made of targets that have another form than the loss takes.
+enum class TargetForm : std::uint8_t {
+  as_given,
+  signs,    ///< zeros and ones become -1 and 1, fp32, where there is nothing else; integers become fp32
+  one_hot,  ///< rows [n, classes] of zeros and a one become the class of the one, i64 [n]
+};
+constexpr std::array<std::string_view, 3> names_of(TargetForm) { return {"as_given", "signs", "one_hot"}; }
+
+/// Targets of any type in this form; labels [n] of an integer type are in the form one_hot already. Throws
+/// Error(format) naming the first row that is not one 1 among zeros.
+Array in_form(Array targets, TargetForm form);
+
 /// What load_dataset reads.
 struct DataSource {
   FileKind kind =
@@ -179,6 +192,7 @@ struct DataSource {
   Normalise normalise = Normalise::none;
   Scaling scaling;
   std::int64_t classes = 0;  ///< 0: the largest label plus one, or the number of class names
+  TargetForm target_form = TargetForm::as_given;
 };
 
 Dataset load_dataset(const DataSource& source);

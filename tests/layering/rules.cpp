@@ -24,7 +24,7 @@ int layer_of(std::string_view path) {
   if (std::regex_match(name, std::regex("(loss|optim|metric|activation|schedule)/.*"))) return 1;
   static const std::map<std::string, int> layers = {
       {"losses.h", 2},        {"optimizers.h", 2},  {"metrics.h", 2},  {"activations.h", 2},
-      {"schedules.h", 2},     {"batch.h", 3},       {"compat.h", 3},   {"loss_pass.h", 3},
+      {"schedules.h", 2},     {"batch.h", 3},       {"compat.h", 4},   {"loss_pass.h", 3},
       {"row_pass.h", 3},      {"term_pass.h", 3},   {"episodes.h", 3}, {"fairness.h", 3},
       {"fairness_pass.h", 3}, {"memory.h", 3},      {"backend.h", 3},  {"combination.h", 3},
       {"batch_triplet.h", 3}, {"pair_pass.h", 3},   {"info_nce.h", 3}, {"pair_losses.h", 3},

@@ -7,8 +7,8 @@
 
 namespace fuselage::loss {
 
-/// value max(0, 1 - t y) for a score y and a label t of -1 or +1, taken as given ({0, 1} is not converted, as Optax;
-/// Keras converts); derivative -t where t y < 1, the subgradient 0 at the kink t y = 1.
+/// value max(0, 1 - t y) for a score y and a label t of -1 or +1, taken as given, as Optax (in_form() makes
+/// signs of zeros and ones, as Keras); derivative -t where t y < 1, the subgradient 0 at the kink t y = 1.
 struct Hinge {
   static constexpr std::string_view name = "hinge";
   static constexpr std::string_view formula = "max(0, 1 - t y)";
