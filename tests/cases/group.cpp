@@ -116,12 +116,18 @@ std::vector<Group> all_groups(Size size) {
 std::vector<ChosenGroup> choose_groups(Extent extent) {
   std::vector<Group> groups = all_groups(extent == Extent::full ? Size::full : Size::small);
   std::map<std::string, int> sizes, begun, turns;  // of kinds: how many groups, how many of them seen, which has pairs
-  for (const Group& group : groups) ++sizes[group.kind];
+  std::map<std::string, int> types, seen, places;  // of entries: how many groups, how many of them seen, its place
+  for (const Group& group : groups) {
+    ++sizes[group.kind], ++types[group.entry];
+    places.emplace(group.entry, static_cast<int>(places.size()));
+  }
   std::vector<ChosenGroup> chosen;
   for (Group& group : groups) {
     const int storage_types = std::min(sizes[group.kind], 3);  // with which the first entry of each kind comes
     const auto turn = turns.emplace(group.kind, static_cast<int>(turns.size()) % storage_types).first;
     const bool its_turn = begun[group.kind]++ == turn->second;
+    const bool of_entry = group.entry.empty() || seen[group.entry]++ == places[group.entry] % types[group.entry];
+    if (extent == Extent::brief && !group.own_kernels && !of_entry) continue;
     const bool pairs = extent == Extent::full || group.own_kernels || (extent == Extent::small && its_turn);
     chosen.push_back({std::move(group), pairs});
   }

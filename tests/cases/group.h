@@ -57,6 +57,7 @@ using CaseRun = std::function<Outcome(Backend&)>;
 /// All cases of one entry of a list with one storage type.
 struct Group {
   std::string name;          ///< "loss mse bf16"
+  std::string entry;         ///< groups of one entry of a list differ in the storage type alone; empty: there are none
   std::string kind;          ///< groups of one kind differ in a formula or in the storage type, and share their drivers
   bool own_kernels = false;  ///< that no other entry of the lists has
   Space space;
@@ -70,8 +71,10 @@ struct Group {
 
 /// How much of the cases a run takes.
 enum class Extent {
-  brief,  ///< small cases; each two levels meet in groups with kernels of their own, each level stands in the others
-  small,  ///< small cases; each two levels meet in one group of every kind as well
+  brief,  ///< small cases; each two levels meet in groups with kernels of their own, each level stands in one group of
+          ///< every other entry, whose storage types take turns
+  small,  ///< small cases; each level stands in every group, and each two levels meet in one group of every kind as
+          ///< well
   full,   ///< each two levels meet, in cases of every size
 };
 struct ChosenGroup {

@@ -59,9 +59,10 @@ Outcome run_loss(Backend& backend, const LossInputs& in) {
 Group loss_group(const AnyLoss& entry, DType type, Size size, bool plain) {
   const LossPlan plan(entry, type, size, plain);
   Group group;
-  group.name =
-      "loss " + std::string(Losses::name_of(entry)) + " " + std::string(name_of(type)) + (plain ? " plain" : "");
-  group.kind = plan.kind() + (plain ? " plain" : "");
+  const std::string name = "loss " + std::string(Losses::name_of(entry)), variant = plain ? " plain" : "";
+  group.name = name + " " + std::string(name_of(type)) + variant;
+  group.entry = name + variant;
+  group.kind = plan.kind() + variant;
   group.own_kernels = plan.softmax;
   group.space = plan.space();
   group.prepare = [plan, name = group.name, space = group.space](const Levels& levels) -> CaseRun {

@@ -257,7 +257,8 @@ std::vector<Group> optimizer_groups(Size size) {
     for (const DType type : {DType::f32, DType::bf16, DType::f16}) {
       const StepPlan plan(R{}, type, size);
       Group& group = groups.emplace_back();
-      group.name = "optimizer " + std::string(R::name) + " " + std::string(name_of(type));
+      group.entry = "optimizer " + std::string(R::name);
+      group.name = group.entry + " " + std::string(name_of(type));
       group.kind = "optimizer";
       group.space = plan.space();
       group.prepare = [plan, name = group.name, space = group.space](const Levels& levels) -> CaseRun {
