@@ -127,10 +127,7 @@ SoftmaxArgs softmax_args(const loss::SoftmaxCrossEntropy& loss, const LossBatch&
   a.lengths = plane_of(b.lengths, rows, 1);
   a.steps = b.lengths.rows > 0 ? rows / b.lengths.rows : 1;
   a.ranks = b.metrics.ranks();
-  a.confusion = plane_of(b.metrics.confusion, cols, cols);
-  a.calibration = plane_of(b.metrics.calibration, b.metrics.calibration.rows, 3);
-  a.tallies = b.metrics.confusion || b.metrics.calibration;
-  a.bins = b.metrics.calibration.rows;
+  a.tallies = tallies_of(b.metrics, cols);
   a.top_k = b.metrics.top_k;
   a.options = pass_options(b, needs_weight_sum(b, a.has_ignore_index), rows, rows);
   a.options.scale = a.shape.scale_of(a.options.scale);
@@ -167,7 +164,8 @@ RowSumsArgs row_sums_args(const L& loss, const LossBatch& b, Scratch& scratch) {
   a.domain = target_domain<L>();
   a.has_ignore_index = has_ignore_index(loss);
   if constexpr (requires { loss.ignore_index; }) a.ignore_index = loss.ignore_index.value_or(0);
-  a.ranks = classes && (b.metrics.accuracy || b.metrics.top_k > 0);
+  a.ranks = classes && b.metrics.ranks();
+  a.tallies = tallies_of(b.metrics, cols);
   a.top_k = b.metrics.top_k;
   a.warp_team = cols <= kChunk;
   a.options = pass_options(b, needs_weight_sum(b, a.has_ignore_index), rows, rows);

@@ -5,6 +5,7 @@
 #include "fuselage/row_pass.h"
 #include "kernels/launch.cuh"
 #include "kernels/pass.cuh"
+#include "kernels/tally.cuh"
 
 namespace fuselage::kernels {
 
@@ -21,7 +22,8 @@ struct RowSumsArgs {
   Domain domain;  ///< of the targets that are numbers
   bool has_ignore_index;
   std::int64_t ignore_index;
-  bool ranks;  ///< accuracy or top_k is asked for
+  bool ranks;  ///< a metric looks at the order of the predictions
+  Tallies tallies;
   std::int32_t top_k;
   bool warp_team;  ///< a warp takes a row, else a block
   PassOptions options;

@@ -143,20 +143,21 @@ struct RowTask : RowOf<L> {
     put_value(a, r, value * static_cast<double>(in.weight));
   }
 
-  /// The first of the largest targets, in the leader.
-  __device__ __forceinline__ FirstMost most_of_targets() const {
-    FirstMost most;
+  /// The first of the largest numbers of a plane's row, in the leader; of nothing but NaN there is none, and `at` is
+  /// beyond the row.
+  __device__ __forceinline__ FirstMost first_most_of(const Plane& p) const {
+    FirstMost most{-__builtin_inff(), INT64_MAX};
     this->for_each_chunk_of_warp([&](std::int64_t first, int n) {
-      for (int i = lane_id(); i < n; i += kWarp) most.take(real_at(a.target, r, first + i), first + i);
+      for (int i = lane_id(); i < n; i += kWarp) most.take(real_at(p, r, first + i), first + i);
     });
     return first_of_team(most);
   }
 
   /// The rank of the label among the predictions.
   __device__ __forceinline__ void rank(ThreadCounts& counts) const {
-    const std::int64_t of_targets = a.dense ? most_of_targets().at : 0;
+    const std::int64_t of_targets = a.dense ? first_most_of(a.target).at : 0;
     if (team.leads()) {
-      state.rank_label = a.dense ? (of_targets < 0 ? 0 : of_targets) : label;
+      state.rank_label = a.dense ? of_targets : label;
       state.rank_x = real_at(a.input[0], r, state.rank_label);
       state.rank = 0;
     }
@@ -171,9 +172,19 @@ struct RowTask : RowOf<L> {
     before = warp_reduce(before, Sum{});
     if (lane_id() == 0) atomicAdd(&state.rank, before);
     team.sync();
-    if (!team.leads()) return;
-    counts.correct += state.rank == 0;
-    counts.top_k += a.top_k > 0 && state.rank < static_cast<unsigned long long>(a.top_k);
+    if (team.leads()) {
+      counts.correct += state.rank == 0;
+      counts.top_k += a.top_k > 0 && state.rank < static_cast<unsigned long long>(a.top_k);
+    }
+    if (a.tallies.any()) tally_row();
+  }
+
+  /// Adds the row to the confusion counts and the calibration bins.
+  __device__ __forceinline__ void tally_row() const {
+    const FirstMost most = first_most_of(a.input[0]);
+    if (!team.leads() || most.at >= a.cols) return;
+    const double p = row_confidence(loss, state.facts, state.k, static_cast<double>(most.value));
+    if (p == p) tally(a.tallies, state.rank_label, most.at, p);
   }
 
   /// An element's derivatives; each thread has read what it overwrites.

@@ -133,7 +133,7 @@ __device__ void count_rank(const SoftmaxArgs& a, const RowView<T>& row, const Ro
     before += rank_in_chunk<V>(a, row, c, state.rank_logit, state.rank_label);
   before = warp_reduce(before, Sum{});
   if (lane_id() == 0) atomicAdd(&state.rank, before);
-  if (a.tallies)
+  if (a.tallies.any())
     for (std::int64_t c = warp; c < chunks; c += warps) {
       const Count first = first_of_chunk<V>(a, row, c, state.max);
       if (first != ~Count{0}) atomicMin(&state.argmax, first);
@@ -142,7 +142,8 @@ __device__ void count_rank(const SoftmaxArgs& a, const RowView<T>& row, const Ro
   if (!leader) return;
   counts.correct += state.rank == 0;
   counts.top_k += a.top_k > 0 && state.rank < static_cast<unsigned long long>(a.top_k);
-  if (a.tallies) tally(a, state.rank_label, static_cast<std::int64_t>(state.argmax), 1 / (1 + state.odds));
+  if (a.tallies.any())
+    tally(a.tallies, state.rank_label, static_cast<std::int64_t>(state.argmax), 1 / (1 + state.odds));
 }
 
 /// Zeros for a row that counts for nothing.

@@ -5,6 +5,7 @@
 #include "fuselage/losses.h"
 #include "kernels/launch.cuh"
 #include "kernels/pass.cuh"
+#include "kernels/tally.cuh"
 
 namespace fuselage::kernels {
 
@@ -28,9 +29,7 @@ struct SoftmaxArgs {
   double label_smoothing;
   std::int64_t steps;  ///< rows of a sequence, where there are lengths
   bool ranks;          ///< a metric looks at the order of the logits
-  bool tallies;        ///< confusion or calibration is asked for
-  std::int64_t bins;
-  MutablePlane confusion, calibration;
+  Tallies tallies;
   std::int32_t top_k;
   PassOptions options;
   double* value;       ///< one for each row
@@ -108,19 +107,6 @@ __device__ __forceinline__ float coefficient_at(const SoftmaxArgs& a, const Smoo
 
 /// Whether a number of a dense target is one; a row with another is bad.
 __device__ __forceinline__ bool is_good_target(const SoftmaxArgs&, float t) { return t == t; }
-
-/// Adds a row to the confusion counts and the calibration bins. Integers: their order does not show.
-__device__ __forceinline__ void tally(const SoftmaxArgs& a, std::int64_t label, std::int64_t argmax, double p) {
-  const auto add = [](const MutablePlane& to, std::int64_t r, std::int64_t c, std::int64_t n) {
-    atomicAdd(static_cast<Count*>(to.data) + r * to.row_stride + c * to.col_stride, static_cast<Count>(n));
-  };
-  if (a.confusion.data) add(a.confusion, label, argmax, 1);
-  if (!a.calibration.data) return;
-  const Confidence own = softmax_confidence(p, a.bins);
-  add(a.calibration, own.bin, 0, 1);
-  if (label == argmax) add(a.calibration, own.bin, 1, 1);
-  add(a.calibration, own.bin, 2, own.fixed);
-}
 
 /// Writes a row's value.
 __device__ __forceinline__ void put_value(const SoftmaxArgs& a, std::int64_t r, double value) {

@@ -144,7 +144,7 @@ __device__ __forceinline__ void short_row(const SoftmaxArgs& a, float pass, cons
   if (a.ranks && odds == odds) {  // a NaN row is never right
     const int own = a.dense ? densest(a, r, cols) : label;
     count_rank(a, x, cols, own, counts);
-    if (a.tallies) tally(a, own, first_most(x, max), static_cast<double>(1 / (1 + odds)));
+    if (a.tallies.any()) tally(a.tallies, own, first_most(x, max), static_cast<double>(1 / (1 + odds)));
   }
   if (!a.gradient.data) return;
 

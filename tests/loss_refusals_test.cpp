@@ -190,7 +190,22 @@ const std::vector<Refusal>& refusals() {
        [](auto& b, auto& a) {
          b.metrics.confusion = {a.tally.data(), kCols, kCols};
        },
-       "bad_argument: metrics.confusion is measured by softmax_cross_entropy alone"},
+       "bad_argument: metrics.confusion is asked of mse, which has no rows of classes"},
+      {"ConfusionOfRowsWithoutClasses", "cosine_similarity",
+       [](auto& b, auto& a) {
+         b.metrics.confusion = {a.tally.data(), kCols, kCols};
+       },
+       "bad_argument: metrics.confusion is asked of cosine_similarity, which has no rows of classes"},
+      {"CalibrationOfMargins", "multi_margin",
+       [](auto& b, auto& a) {
+         b.metrics.calibration = {a.tally.data(), 3, 3};
+       },
+       "bad_argument: metrics.calibration is asked of multi_margin, which has no rows of probabilities"},
+      {"CalibrationOfScores", "policy_gradient:form=scores",
+       [](auto& b, auto& a) {
+         b.metrics.calibration = {a.tally.data(), 3, 3};
+       },
+       "bad_argument: metrics.calibration is asked of policy_gradient, which has no rows of probabilities"},
       {"ConfusionOfAnotherShape", "softmax_cross_entropy",
        [](auto& b, auto& a) {
          b.metrics.confusion = {a.tally.data(), kCols, 2};

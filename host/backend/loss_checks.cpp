@@ -157,6 +157,8 @@ void check_metrics(const Checked& c) {
   need(c.traits.has_classes(), m.top_k > 0, "top_k", "classes");
   need(c.traits.elementwise, m.errors, "errors", "target for each element");
   need(c.traits.elementwise, m.targets, "targets", "target for each element");
+  need(c.traits.has_classes(), static_cast<bool>(m.confusion), "confusion", "rows of classes");
+  need(c.traits.probabilities, static_cast<bool>(m.calibration), "calibration", "rows of probabilities");
 }
 
 // ---- what it gives --------------------------------------------------------------------------------------------------
@@ -190,8 +192,6 @@ void check_tallies(const Checked& c) {
   const ConstView confusion = c.batch.metrics.confusion, calibration = c.batch.metrics.calibration;
   for (const auto& [v, name] : {std::pair{confusion, "metrics.confusion"}, {calibration, "metrics.calibration"}}) {
     if (!v) continue;
-    require(!c.traits.elementwise && c.loss == loss::SoftmaxCrossEntropy::name, Errc::bad_argument,
-            fmt::format("{} is measured by softmax_cross_entropy alone", name));
     require_type(v, name, DType::i64);
     require_places(v, name);
   }

@@ -14,6 +14,9 @@ namespace fuselage::reference {
 /// What the losses on logits have in common.
 struct OnLogits {
   static constexpr RowTraits traits{.target = RowKind::classes, .softmax = true, .ignores = true};
+  std::vector<double> probabilities(const Row<double>& row) const {
+    return formulas::exponentials(formulas::softmax(row.x).log_p);
+  }
 };
 
 /// sum_c k_c (lse - x_c) + z_loss lse^2, of logits that are first divided by the temperature and then held within
@@ -27,14 +30,20 @@ struct SoftmaxCrossEntropy : OnLogits {
         softcap(reader.get_between("softcap", 0, 0, kUnbounded)),
         temperature(reader.get_positive("temperature", 1)) {}
   template <class T>
-  T operator()(const Row<T>& row) const {
+  std::vector<T> transformed(std::vector<T> x) const {
     using std::tanh;
-    std::vector<T> x = row.x;
     for (T& v : x) {
       if (temperature != 1) v = v / temperature;
       if (softcap > 0) v = softcap * tanh(v / softcap);
     }
-    const auto softmax = formulas::softmax(x);
+    return x;
+  }
+  std::vector<double> probabilities(const Row<double>& row) const {
+    return formulas::exponentials(formulas::softmax(transformed(row.x)).log_p);
+  }
+  template <class T>
+  T operator()(const Row<T>& row) const {
+    const auto softmax = formulas::softmax(transformed(row.x));
     const T loss =
         formulas::weighted_sum<T>(row.coefficients(smoothing), [&](std::size_t c) { return -softmax.log_p[c]; });
     return z_loss > 0 ? loss + z_loss * (softmax.log_sum * softmax.log_sum) : loss;
@@ -102,6 +111,7 @@ struct Nll {
   T operator()(const Row<T>& row) const {
     return formulas::weighted_sum<T>(row.coefficients(smoothing), [&](std::size_t c) { return -row.x[c]; });
   }
+  std::vector<double> probabilities(const Row<double>& row) const { return formulas::exponentials(row.x); }
 };
 
 /// sum_c k_c (-log p_c) of probabilities x: normalise: p = x / sum of x; then p is clipped to [clip, 1 - clip], with
@@ -128,6 +138,13 @@ struct CrossEntropy {
       if (normalise && value_of(p) == 0) return log(sum) - log(row.x[c]);  // p by the sum is 0, times infinity
       return -log(p);
     });
+  }
+  std::vector<double> probabilities(const Row<double>& row) const {
+    double sum = 0;
+    for (const double x : row.x) sum += x;
+    std::vector<double> p = row.x;
+    for (double& x : p) x = normalise ? x / sum : x;
+    return p;
   }
 };
 
@@ -196,6 +213,10 @@ struct PolicyGradient {
       if (value_of(l) > -800) value = value + entropy * (exp(l) * l);
     }
     return value;
+  }
+  std::vector<double> probabilities(const Row<double>& row) const {
+    if (form == 2) return {};
+    return formulas::exponentials(form == 0 ? formulas::softmax(row.x).log_p : row.x);
   }
 };
 

@@ -67,6 +67,12 @@ inline Softmax<Var> softmax(const std::vector<Var>& x) {
   return {std::move(outputs), log_sum};
 }
 
+/// The exponentials of logarithms.
+inline std::vector<double> exponentials(std::vector<double> logs) {
+  for (double& x : logs) x = std::exp(x);
+  return logs;
+}
+
 /// sum_c k_c f(c), where a class with k_c = 0 adds nothing, whatever f is: 0 log 0 is 0.
 template <class T, class F>
 T weighted_sum(const std::vector<double>& k, const F& f) {

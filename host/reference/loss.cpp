@@ -6,7 +6,6 @@
 
 #include "host/reference/definition.h"
 #include "host/reference/engines.h"
-#include "host/reference/formulas.h"
 #include "host/reference/reference.h"
 
 namespace fuselage::reference {
@@ -181,17 +180,24 @@ class Evaluation {
 
   void rank(const Row<double>& row) {
     const std::vector<double>& x = row.x;
-    const auto first_greatest = [](const std::vector<double>& of) {
-      return static_cast<std::size_t>(std::max_element(of.begin(), of.end()) - of.begin());
+    const auto first_greatest = [](const std::vector<double>& of) {  // NaN are passed over
+      std::size_t best = 0;
+      for (std::size_t c = 1; c < of.size(); ++c)
+        if (of[c] > of[best] || std::isnan(of[best])) best = c;
+      return best;
     };
     const std::size_t label = row.label >= 0 ? static_cast<std::size_t>(row.label) : first_greatest(row.target);
     int before = 0;
     for (std::size_t c = 0; c < x.size(); ++c) before += x[c] > x[label] || (x[c] == x[label] && c < label);
     out_.accuracy_correct += before == 0;
     out_.top_k_correct += before < top_k_;
-    if (!out_.confusion.empty()) out_.confusion[label * x.size() + first_greatest(x)] += 1;
+    const std::size_t most = first_greatest(x);
+    if (std::isnan(x[most])) return;
+    if (!out_.confusion.empty()) out_.confusion[label * x.size() + most] += 1;
     if (in_.bins == 0) return;
-    const double confidence = std::exp(formulas::softmax(x).log_p[first_greatest(x)]);
+    const std::vector<double> p = loss_.row->probabilities(row);
+    if (p.empty()) throw std::invalid_argument("reference: the rows of this loss have no probabilities for `bins`");
+    const double confidence = std::clamp(p[most], 0.0, 1.0);
     const auto bin = static_cast<std::int64_t>(confidence * static_cast<double>(in_.bins));
     CalibrationBin& found = out_.calibration[static_cast<std::size_t>(std::min(bin, in_.bins - 1))];
     found.rows += 1;

@@ -34,7 +34,7 @@ struct LossInput {
   std::string reduction = "mean";     ///< none sum mean mean_over_batch mean_over_outputs mean_over_counted
   double divisor = 0;                 ///< of the means, where it is not 0
   std::vector<double> upstream;       ///< empty (1), one value, or with `none` one for each output
-  std::int64_t bins = 0;              ///< of the calibration, losses of classes on logits
+  std::int64_t bins = 0;              ///< of the calibration, losses whose rows have probabilities
 };
 
 inline constexpr std::int64_t kMostConfused = 4096;

@@ -64,6 +64,8 @@ class RowLoss {
   virtual double at(const Row<double>& row) const = 0;
   virtual long double at(const Row<long double>& row) const = 0;
   virtual Var at(const Row<Var>& row) const = 0;
+  /// Of the classes, for calibration; empty where the loss knows of none.
+  virtual std::vector<double> probabilities(const Row<double>& row) const = 0;
   virtual RowTraits traits() const = 0;
   /// Whether a number is a target of this loss.
   virtual bool takes(double t) const = 0;
@@ -74,6 +76,7 @@ class RowLoss {
 ///   static constexpr RowTraits traits, or RowTraits own_traits() const where they depend on its options
 ///   a constructor from OptionReader&, when it has options
 ///   T operator()(const Row<T>& row) const, a template on the scalar: the value alone
+///   std::vector<double> probabilities(const Row<double>& row), when rows have them
 ///   bool takes(double t), when not every number may be a target
 template <class Formula>
 class RowLossOf final : public RowLoss {
@@ -82,6 +85,12 @@ class RowLossOf final : public RowLoss {
   double at(const Row<double>& row) const override { return formula_(row); }
   long double at(const Row<long double>& row) const override { return formula_(row); }
   Var at(const Row<Var>& row) const override { return formula_(row); }
+  std::vector<double> probabilities(const Row<double>& row) const override {
+    if constexpr (requires { formula_.probabilities(row); })
+      return formula_.probabilities(row);
+    else
+      return {};
+  }
   RowTraits traits() const override {
     if constexpr (requires { formula_.own_traits(); })
       return formula_.own_traits();

@@ -38,16 +38,18 @@ struct MetricRequest {
   std::int32_t top_k = 0;  ///< row losses: rows whose label is among the k largest logits; 0 = not measured
   bool errors = false;     ///< pointwise losses: sums of |y - t| and (y - t)^2 over the elements that count
   bool targets = false;    ///< pointwise losses: sums of t and t^2, from which R^2 follows (r_squared())
-  /// softmax_cross_entropy: i64 [classes, classes]; each row that counts adds 1 at (label, argmax). metric/confusion.h.
+  /// Losses of classes: i64 [classes, classes]; each row that counts adds 1 at (label, argmax). metric/confusion.h.
   View confusion{};
-  /// softmax_cross_entropy: i64 [bins, 3]; each row that counts adds 1, whether it is right, and its greatest
-  /// probability p in units of 2^-32 to bin min(floor(p bins), bins - 1). metric/calibration.h. A row that its logits
-  /// make NaN adds to neither; the label of dense targets is the first of the largest, and argmax the first of equals.
+  /// Those whose rows have probabilities (LossTraits::probabilities): i64 [bins, 3]; each row that counts adds 1,
+  /// whether it is right, and its greatest probability p in units of 2^-32 to bin min(floor(p bins), bins - 1).
+  /// metric/calibration.h. A row that its predictions make NaN adds to neither; the label of dense targets is the first
+  /// of the largest, and argmax the first of equals.
   View calibration{};
 
-  /// Whether the order of a row's logits matters.
-  bool ranks() const { return accuracy || top_k > 0 || confusion || calibration; }
-  bool any() const { return accuracy || top_k > 0 || errors || targets || confusion || calibration; }
+  bool tallies() const { return confusion || calibration; }
+  /// Whether the order of a row's predictions matters.
+  bool ranks() const { return accuracy || top_k > 0 || tallies(); }
+  bool any() const { return ranks() || errors || targets; }
 };
 
 /// One loss pass. All views are borrowed and live where the backend's memory is. "Outputs" are the elements [rows,

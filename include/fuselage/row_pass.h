@@ -44,6 +44,7 @@ FUSELAGE_HD RowSoftmax<float> row_softmax(float max, double rest, std::int64_t t
   const double excess = log1p(odds), complement = odds / (1 + odds);
   const float scale = static_cast<float>(1 / (top * (1 + odds)));
   facts.log_sum = static_cast<double>(max) + excess;
+  facts.odds = odds;
   return {base,
           max,
           static_cast<float>(excess),
@@ -87,6 +88,17 @@ FUSELAGE_HD int row_sweeps(const L& loss) {
     return loss.sweeps();
   else
     return L::row.sweeps;
+}
+
+/// The probability of a row's greatest prediction x, for calibration, within [0, 1]; 0 where the loss has none.
+template <class L>
+FUSELAGE_HD double row_confidence(const L& loss, const RowFacts& facts, const double* k, double x) {
+  double p = 0;
+  if constexpr (requires { loss.confidence(facts, k, x); })
+    p = loss.confidence(facts, k, x);
+  else if constexpr (L::row.softmax)
+    p = 1 / (1 + facts.odds);
+  return lesser_of(1.0, greater_of(0.0, p));
 }
 
 /// Whether a row may be right in accuracy and top_k; one whose value is NaN never is. `value` is not yet weighted.

@@ -1,5 +1,5 @@
-// Options of softmax cross-entropy that the cases leave out: the class axis first, lengths, confusion and calibration,
-// and transformed logits beside them. The device gives the CPU's bits.
+// Options of rows of classes that the cases leave out: the class axis first, lengths, confusion and calibration, and
+// transformed logits beside them. The device gives the CPU's bits.
 #include <gtest/gtest.h>
 
 #include <array>
@@ -20,13 +20,14 @@ struct Arrays {
   std::vector<float> gradient;
   std::vector<std::int32_t> labels;
   std::vector<std::int64_t> lengths, confusion, calibration;
+  std::vector<std::uint8_t> mask;
   LossReport report;
 };
 
 struct Choice {
   Sizes sizes;
   std::string_view loss;
-  bool first, dense, lengths, in_place;
+  bool first, dense, lengths, in_place, mask = false;
 };
 
 Arrays inputs(const Choice& choice) {
@@ -39,6 +40,7 @@ Arrays inputs(const Choice& choice) {
   }
   for (std::int64_t r = 0; r < rows; ++r)
     a.labels.push_back(static_cast<std::int32_t>(r % 9 == 4 ? -1 : r * 5 % classes));
+  for (std::int64_t r = 0; r < rows; ++r) a.mask.push_back(r % 3 != 1);
   for (std::int64_t o = 0; o < outer; ++o) a.lengths.push_back(o % 4 == 3 ? inner + 1 : (o * 3 + 1) % (inner + 1));
   if (rows > 5) a.x[static_cast<std::size_t>(5 * classes)] = __builtin_nanf("");
   a.gradient.resize(a.x.size());
@@ -66,6 +68,7 @@ void run(Backend& backend, const Choice& choice, Arrays& a) {
   const std::int64_t rows = outer * inner;
   Copy x(backend, a.x), t(backend, a.t), gradient(backend, a.gradient), values(backend, a.values);
   Copy labels(backend, a.labels);
+  Copy mask(backend, a.mask);
   Copy lengths(backend, a.lengths), confusion(backend, a.confusion), calibration(backend, a.calibration);
   const Buffer report(backend, sizeof(LossReport));
   const auto matrix = [&, outer = outer, classes = classes, inner = inner](float* data) {
@@ -76,11 +79,14 @@ void run(Backend& backend, const Choice& choice, Arrays& a) {
   b.target = choice.dense ? ConstView(matrix(t.data())) : ConstView(labels.data(), rows);
   b.gradient = matrix(choice.in_place ? x.data() : gradient.data());
   b.values = {values.data(), rows};
+  if (choice.mask) b.mask = {mask.data(), rows};
   if (choice.lengths) b.lengths = {lengths.data(), outer};
   b.metrics.accuracy = true;
   if (!a.confusion.empty()) b.metrics.confusion = {confusion.data(), classes, classes};
-  b.metrics.calibration = {calibration.data(), 4, 3};
-  backend.loss(Losses::parse(choice.loss, "loss"), b, report.as<LossReport>());
+  const AnyLoss loss = Losses::parse(choice.loss, "loss");
+  if (std::visit([](const auto& l) { return traits_of(l).probabilities; }, loss))
+    b.metrics.calibration = {calibration.data(), 4, 3};
+  backend.loss(loss, b, report.as<LossReport>());
   backend.copy(&a.report, report.data(), sizeof a.report);
   x.fetch(), gradient.fetch(), values.fetch(), confusion.fetch(), calibration.fetch();
   backend.synchronize();
@@ -140,6 +146,15 @@ TEST_F(RowOptions, OfShortRows) {
 TEST_F(RowOptions, OfLongRows) {
   compare_all({4, 40, 3});
   compare_all({1, 64, 4});
+}
+TEST_F(RowOptions, OfOtherLosses) {
+  for (const Sizes& sizes : {Sizes{3, 5, 70}, Sizes{2, 40, 6}, Sizes{2, 4100, 1}})
+    for (const char* loss : {"nll", "cross_entropy", "poly1", "multi_margin"}) {
+      const bool labels_alone = std::string_view(loss) == "multi_margin";
+      compare({sizes, loss, false, false, true, true});
+      compare({sizes, loss, false, false, false, false, true});
+      compare({sizes, loss, true, !labels_alone, false, false});
+    }
 }
 TEST_F(RowOptions, OfRowsOfManyChunks) { compare_all({2, 4100, 2}); }
 

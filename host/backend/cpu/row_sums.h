@@ -158,6 +158,7 @@ void row_sums_row(const void* any_loss, StagedRow& row) {
   sweep_row<0, V>(loss, at, row.facts, k);
   sweep_row<1, V>(loss, at, row.facts, k);
   row.value = loss.value(row.facts, static_cast<const double*>(k));
+  if (row.tallied) row.confidence = row_confidence(loss, row.facts, static_cast<const double*>(k), row.greatest);
   row.nonfinite = 0;
   if (row.g[0] || row.g[1] || row.g[2]) {
     V rounded[kRowCoefficients];

@@ -5,6 +5,7 @@
 #include "fuselage/core/simd.h"
 #include "fuselage/row_pass.h"
 #include "host/backend/cpu/staging.h"
+#include "host/backend/cpu/tally.h"
 #include "host/backend/cpu/target.h"
 
 namespace fuselage::cpu {
@@ -117,17 +118,26 @@ FUSELAGE_HD void unstage_row(const float* in, const View& v, std::int64_t r) {
     unstage_row_of<V, float>(in, v, r);
 }
 
-/// Adds a row's accuracy and top-k: a label's rank is the number of larger predictions, and equal ones before it.
-FUSELAGE_HD void add_row_metrics(const MetricRequest& metrics, const StagedRow& row, Counts& counts) {
+/// Where the first of the largest numbers stands, NaN passed over; n where there are none but those.
+FUSELAGE_HD std::int64_t first_most(const float* x, std::int64_t n) {
+  std::int64_t best = 0;
+  while (best < n && x[best] != x[best]) ++best;
+  for (std::int64_t c = best + 1; c < n; ++c)
+    if (x[c] > x[best]) best = c;
+  return best;
+}
+
+/// Adds a row, whose greatest prediction is that of class `argmax`, to its metrics: a label's rank is the number of
+/// larger predictions, and equal ones before it.
+FUSELAGE_HD void add_row_metrics(const MetricRequest& metrics, const StagedRow& row, std::int64_t argmax,
+                                 Counts& counts) {
   const std::int64_t cols = row.facts.cols;
-  std::int64_t label = row.facts.label;
-  if (label < 0)
-    for (std::int64_t c = label = 0; c < cols; ++c)
-      if (row.t[c] > row.t[label]) label = c;
+  const std::int64_t label = row.facts.label < 0 ? first_most(row.t, cols) : row.facts.label;
   std::int64_t rank = 0;
   for (std::int64_t c = 0; c < cols; ++c) rank += ranks_before(row.x[0][c], c, row.x[0][label], label);
   counts.correct += rank == 0;
   counts.top_k += rank < metrics.top_k;
+  if (row.tallied && row.confidence == row.confidence) tally(metrics, label, argmax, row.confidence);
 }
 
 /// A row that counts for nothing: zeros.
@@ -176,16 +186,18 @@ void run_row(const RowSumsPass& pass, std::int64_t r, const RowState& state, con
     row.t = stage_row<V>(b.target, r, scratch.t);
   }
   float* const x_copy = scratch.x[0];
-  const bool metrics = (b.metrics.accuracy || b.metrics.top_k > 0) &&
-                       (pass.target == RowTarget::classes || pass.target == RowTarget::labels);
+  const bool metrics = b.metrics.ranks() && (pass.target == RowTarget::classes || pass.target == RowTarget::labels);
   if (metrics && row.g[0] == row.x[0]) {  // in place: the ranks are wanted after the gradient has come
     for (std::int64_t c = 0; c < row.facts.cols; ++c) x_copy[c] = row.x[0][c];
     row.x[0] = x_copy;
   }
+  const std::int64_t argmax = metrics && b.metrics.tallies() ? first_most(row.x[0], row.facts.cols) : row.facts.cols;
+  row.tallied = argmax < row.facts.cols;
+  if (row.tallied) row.greatest = static_cast<double>(row.x[0][argmax]);
   pass.run(pass.loss, row);
   ++counts.count;
   counts.nonfinite += row.nonfinite;
-  if (metrics && row_may_be_right(row.value)) add_row_metrics(b.metrics, row, counts);
+  if (metrics && row_may_be_right(row.value)) add_row_metrics(b.metrics, row, argmax, counts);
   const double value = row.value * static_cast<double>(state.weight);
   pass.value[r] = value;
   if (b.values.data) *address<float>(b.values, r, 0) = from_float<float>(static_cast<float>(value));

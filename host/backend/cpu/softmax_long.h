@@ -5,6 +5,7 @@
 #include "fuselage/core/softmax_shape.h"
 #include "fuselage/loss_pass.h"
 #include "host/backend/cpu/staging.h"
+#include "host/backend/cpu/tally.h"
 #include "host/backend/cpu/target.h"
 
 namespace fuselage::cpu {
@@ -222,19 +223,6 @@ FUSELAGE_HD std::int64_t argmax(const float* t, std::int64_t n) {
   return best;
 }
 
-/// Adds a row to the confusion counts and the calibration bins; threads share them.
-FUSELAGE_HD void tally(const MetricRequest& metrics, std::int64_t label, std::int64_t argmax, double p) {
-  const auto add = [](const View& to, std::int64_t r, std::int64_t c, std::int64_t n) {
-    __atomic_fetch_add(address<std::int64_t>(to, r, c), n, __ATOMIC_RELAXED);
-  };
-  if (metrics.confusion.data) add(metrics.confusion, label, argmax, 1);
-  if (!metrics.calibration.data) return;
-  const Confidence own = softmax_confidence(p, metrics.calibration.rows);
-  add(metrics.calibration, own.bin, 0, 1);
-  add(metrics.calibration, own.bin, 1, label == argmax);
-  add(metrics.calibration, own.bin, 2, own.fixed);
-}
-
 template <class V, class T, SoftmaxForm kForm>
 void softmax_long_row(const SoftmaxPass& pass, std::int64_t r, const RowInputs& in, const RowScratch& scratch,
                       Counts& counts) {
@@ -312,7 +300,7 @@ void softmax_long_row(const SoftmaxPass& pass, std::int64_t r, const RowInputs& 
     const std::int64_t rank = rank_of(x, n, to_float(x[label]), label);
     counts.correct += rank == 0;
     counts.top_k += rank < b.metrics.top_k;
-    if (b.metrics.confusion.data || b.metrics.calibration.data) {
+    if (b.metrics.tallies()) {
       std::int64_t most = 0;
       while (to_float(x[most]) != static_cast<float>(row.max)) ++most;
       tally(b.metrics, label, most, 1 / (1 + row.odds));

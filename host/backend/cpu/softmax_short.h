@@ -221,8 +221,7 @@ FUSELAGE_HD void softmax_short_block(const SoftmaxPass& pass, std::int64_t first
     const auto valid = kept & (odds == odds);  // a NaN row is never right
     counts.correct += count(valid & (rank == V(0)));
     counts.top_k += count(valid & (rank < V(b.metrics.top_k)));
-    if (b.metrics.confusion.data || b.metrics.calibration.data)
-      tally_short(b.metrics, x, classes, max, odds, own, valid, rows);
+    if (b.metrics.tallies()) tally_short(b.metrics, x, classes, max, odds, own, valid, rows);
   }
   if (!b.gradient.data) return;
 

@@ -64,7 +64,10 @@ struct StagedRow {
   RowFacts facts;              ///< of labels, weights, the row's own target and second input
   double scale;                ///< multiplies the derivatives
   float limit;                 ///< finite_limit() of the storage type
+  double greatest;             ///< the prediction whose `confidence` is wanted
+  bool tallied;                ///< whether it is
   double value;                ///< found: not weighted
+  double confidence;           ///< found: row_confidence()
   std::int64_t nonfinite;      ///< found
 };
 

@@ -84,6 +84,7 @@ struct CrossEntropy {
     }
   }
   FUSELAGE_HD double value(const RowFacts&, const double* k) const { return k[3]; }
+  FUSELAGE_HD double confidence(const RowFacts&, const double* k, double x) const { return x * k[2]; }
   template <class S>
   FUSELAGE_HD void gradient(const RowElement<S>& e, const S* k, S* g) const {
     const S q = class_coefficient(e, S(1 - label_smoothing), k[1]), zero = S(0);

@@ -42,6 +42,7 @@ struct Nll {
     k[2] = sums[0];
   }
   FUSELAGE_HD double value(const RowFacts&, const double* k) const { return k[2]; }
+  FUSELAGE_HD double confidence(const RowFacts&, const double*, double x) const { return exp(x); }
   template <class S>
   FUSELAGE_HD void gradient(const RowElement<S>& e, const S* k, S* g) const {
     g[0] = S(0) - class_coefficient(e, k[0], k[1]);

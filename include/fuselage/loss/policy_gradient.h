@@ -67,6 +67,10 @@ struct PolicyGradient {
     if (entropy > 0) k[3] = k[3] + entropy * sums[1];
   }
   FUSELAGE_HD double value(const RowFacts&, const double* k) const { return k[3]; }
+  FUSELAGE_HD double confidence(const RowFacts& facts, const double*, double x) const {
+    return form == PolicyForm::logits ? 1 / (1 + facts.odds) : exp(x);
+  }
+  bool has_probabilities() const { return form != PolicyForm::scores; }
   template <class S>
   FUSELAGE_HD void gradient(const RowElement<S>& e, const S* k, S* g) const {
     const S q = p(e), zero = S(0);

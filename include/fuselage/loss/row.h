@@ -10,6 +10,8 @@
 //  5. the row's value, `value(facts, k)`, in double;
 //  6. for every element `gradient(element, k, g)`: the derivatives of the value by the inputs, times the row's scale;
 //     NaN for all of them where the value is NaN.
+// Of a loss with classes whose rows have probabilities, `confidence(facts, k, x)` is that of the class whose prediction
+// is x, in double; softmax losses need not say it.
 // Coefficients reach elements rounded to float. A row that is masked, ignored or bad is not looked at.
 #pragma once
 
@@ -106,6 +108,7 @@ struct RowFacts {
   double single = 0;          ///< the row's own target
   double second = 0;          ///< the row's own second input, where it is [rows, 1]
   double log_sum = 0;         ///< log sum exp(x), softmax losses alone
+  double odds = 0;            ///< against one of the largest predictions, likewise
   double most = 0;            ///< the greatest `ranked`, -inf where nothing is ranked
   std::int64_t most_at = -1;  ///< where it stands first, -1 where nothing is ranked
 };

@@ -13,6 +13,7 @@ struct LossTraits {
   bool elementwise = true;              ///< outputs are elements, with a target each; rows otherwise
   RowTarget target = RowTarget::dense;  ///< dense where elementwise
   bool row_second = false;              ///< `second` is [rows, 1], a constant of the row
+  bool probabilities = false;           ///< rows have a probability for each class: calibration has a meaning
   bool root = false;                    ///< the value is the root of the reduced sum
   Decision decision = Decision::none;   ///< of elements
   Domain prediction_domain = Domain::real, target_domain = Domain::real;
@@ -37,10 +38,13 @@ constexpr LossTraits traits_of() {
   } else if constexpr (loss::RowSums<L>) {
     traits.target = L::row.target;
     traits.row_second = L::row.row_second;
+    traits.probabilities =
+        traits.has_classes() && (L::row.softmax || requires(L l, double x) { l.confidence(RowFacts{}, &x, x); });
     if constexpr (requires { L::target; }) traits.target_domain = L::target;
   } else {
     traits.target = RowTarget::classes;
     traits.target_domain = Domain::probability;
+    traits.probabilities = true;
   }
   if constexpr (requires { L::prediction; })
     traits.prediction_domain = L::prediction;
@@ -64,6 +68,7 @@ constexpr LossTraits traits_of(const L& l) {
   LossTraits traits = traits_of<L>();
   if constexpr (requires { l.target_domain(); }) traits.target_domain = l.target_domain();
   if constexpr (requires { l.prediction_domain(); }) traits.prediction_domain = l.prediction_domain();
+  if constexpr (requires { l.has_probabilities(); }) traits.probabilities = l.has_probabilities();
   return traits;
 }
 
