@@ -69,10 +69,10 @@ PointwiseArgs pointwise_args(const LossTraits& loss, const LossBatch& b, Scratch
   a.step_cols = cols > 0 ? kWarp % cols : 0;
   a.wide = size_of(b.prediction.dtype) == 2;
   a.finite_limit = finite_limit(b.prediction.dtype);
-  a.decides = loss.decision != Decision::none && (b.metrics.accuracy || b.metrics.errors);
+  a.decides = loss.binary() && (b.metrics.accuracy || b.metrics.decisions || b.metrics.errors);
   a.metrics = a.decides || b.metrics.errors || b.metrics.targets;
-  a.middle_y = loss.decision == Decision::probability ? 0.5f : 0.0f;
-  a.middle_t = loss.decision == Decision::sign ? 0.0f : 0.5f;
+  a.middle_y = static_cast<float>(middle_of_predictions(loss.decision));
+  a.middle_t = static_cast<float>(middle_of_targets(loss.decision));
   a.signs = loss.target_domain == Domain::sign;
   const Interval targets = targets_of(loss.target_domain);
   a.least_target = targets.least;

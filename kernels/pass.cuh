@@ -12,10 +12,14 @@ namespace fuselage::kernels {
 
 using Count = unsigned long long;  // the type of CUDA's 64-bit atomics
 
+/// What is counted of the decisions of binary losses.
+enum DecisionCount { kPositives, kChosen, kHits, kDecisionCounts };
+
 /// Counters of a pass in device memory, in atomics: integers, so their order does not show. The last block reads them
 /// and leaves zeros.
 struct Counters {
   Count count, bad, nonfinite, correct, top_k, bad_weights;
+  Count decisions[kDecisionCounts];
   Count least_bad;         ///< ~index of the first bad output; 0 where there is none
   Count least_bad_weight;  ///< the same of outputs with bad weights
   unsigned ticket;         ///< of last_block

@@ -67,13 +67,31 @@ __device__ __forceinline__ void keep_good(const PointwiseArgs& a, const WarpFloa
   counts.count += __popc(tile.kept);
 }
 
-/// Adds a tile to the counts, and to the lane sums of metrics.
+/// What the threads of a warp count of decisions waits in shared memory: seldom asked for, so that it is worth no
+/// registers.
+__device__ __forceinline__ void clear_decisions(const PointwiseArgs& a, const WarpFloats& floats) {
+  for (int i = 0; a.decides && i < kDecisionCounts; ++i) floats.decisions(a)[i * kWarp] = 0;
+}
+__device__ __forceinline__ void add_decisions(const PointwiseArgs& a, const WarpFloats& floats) {
+#pragma unroll 1
+  for (int i = 0; a.decides && i < kDecisionCounts; ++i) {
+    const unsigned sum = warp_reduce(floats.decisions(a)[i * kWarp], Sum{});
+    if (lane_id() == 0) atomicAdd(&a.counters->decisions[i], static_cast<Count>(sum));
+  }
+}
+
+/// Adds a tile to the decisions, and to the lane sums of metrics.
 template <bool kPairs>
 __device__ __forceinline__ void add_metrics(const PointwiseArgs& a, const WarpFloats& floats,
-                                            const ThreadTile<kPairs>& tile, ThreadCounts& counts) {
-  if (a.decides)
-    counts.correct +=
-        __popc(tile.kept & bits_where([&](int k) { return (tile.y[k] > a.middle_y) == (tile.t[k] > a.middle_t); }));
+                                            const ThreadTile<kPairs>& tile) {
+  if (a.decides) {
+    const unsigned positive = tile.kept & bits_where([&](int k) { return tile.t[k] > a.middle_t; });
+    const unsigned chosen = tile.kept & bits_where([&](int k) { return tile.y[k] > a.middle_y; });
+    unsigned* const own = floats.decisions(a);
+    own[kPositives * kWarp] += __popc(positive);
+    own[kChosen * kWarp] += __popc(chosen);
+    own[kHits * kWarp] += __popc(positive & chosen);
+  }
   const auto add = [&](PointwiseMetric m, auto term) {
     double sums[kLanesOfThread];
     read_sums(floats.metric(m), sums);
@@ -158,7 +176,7 @@ __device__ __forceinline__ void add_tile(const Losses& losses, const PointwiseAr
   else
     load_any(a, floats, first, length, at, tile);
   keep_good(a, floats, direct, first, at, tile, counts);
-  if (a.metrics) add_metrics(a, floats, tile, counts);
+  if (a.metrics) add_metrics(a, floats, tile);
   add_four<0>(losses, scale, floats, direct, at, tile, sums);
   add_four<4>(losses, scale, floats, direct, at, tile, sums);
   count_nonfinite(a, tile, counts);
@@ -175,6 +193,7 @@ __global__ void __launch_bounds__(kPointwiseThreads, kBlocks)
   const float scale = pass_scale(a.options, a.counters);
   const WarpFloats floats(a);
   ThreadCounts counts;
+  clear_decisions(a, floats);
   for_each_chunk(a.size, [&](std::int64_t c, std::int64_t begin, int length) {
     double sums[kLanesOfThread] = {};
     for (int m = 0; m < a.metric_sums; ++m) write_sums(sums, floats.metric(m));
@@ -188,6 +207,7 @@ __global__ void __launch_bounds__(kPointwiseThreads, kBlocks)
       put_sum(sums, a.wide, a.metric[m], c);
     }
   });
+  add_decisions(a, floats);
   finish_pointwise(a, counts);
 }
 

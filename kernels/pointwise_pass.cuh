@@ -41,7 +41,7 @@ struct PointwiseArgs {
 
 /// What a warp has of shared memory.
 __host__ __device__ __forceinline__ std::int64_t floats_of_warp(const PointwiseArgs& a) {
-  std::int64_t arrays = 2 * a.metric_sums;  // of doubles
+  std::int64_t arrays = 2 * a.metric_sums + (a.decides ? 1 : 0);  // sums are doubles
   for (int i = 0; i < kPointwiseInputs; ++i) arrays += a.inputs >> i & 1u;
   return arrays * kLanes;
 }
@@ -99,6 +99,12 @@ __device__ __forceinline__ void end_pass(const PointwiseArgs& a, std::int64_t le
     return [&a, in](std::int64_t i) { return static_cast<double>(real_at(a.input[in], i / a.cols, i % a.cols)); };
   };
   write_report(a.options, a.counters, report, a.cols, at(kTarget), at(kWeight));
+  if (a.decides) {
+    Count* const of = a.counters->decisions;
+    const auto take = [&](DecisionCount i) { return static_cast<std::int64_t>(of[i]); };
+    set_decisions(report, take(kPositives), take(kChosen), take(kHits));
+    for (int i = 0; i < kDecisionCounts; ++i) of[i] = 0;
+  }
   if (a.leaves_slope)
     a.counters->slope = root_slope(report.value);
   else

@@ -7,7 +7,8 @@
 namespace fuselage::kernels {
 
 /// The floats of a warp in shared memory: the inputs of a tile that is not direct, one after another as far as there
-/// are any, then lane sums of metrics.
+/// are any, then lane sums of metrics, then
+/// counts of decisions.
 struct WarpFloats {
   float* tile;
   unsigned inputs;  ///< a bit for each that there is
@@ -20,6 +21,10 @@ struct WarpFloats {
   }
   __device__ __forceinline__ double* metric(int m) const {
     return reinterpret_cast<double*>(tile + (__popc(inputs) + 2 * m) * kLanes);
+  }
+  /// What the calling thread has counted of decisions, behind the metrics: DecisionCount i at i kWarp.
+  __device__ __forceinline__ unsigned* decisions(const PointwiseArgs& a) const {
+    return reinterpret_cast<unsigned*>(metric(a.metric_sums)) + lane_id();
   }
 };
 

@@ -30,7 +30,7 @@ TEST(Lists, Activations) {
 }
 TEST(Lists, Metrics) {
   // The reference counts them in every loss (LossOutput).
-  expect_none(check_list<Metrics>({"accuracy", "top_k", "mae", "mse"}));
+  expect_none(check_list<Metrics>({"accuracy", "top_k", "mae", "mse", "precision", "recall", "f1"}));
 }
 
 TEST(Lists, TheReferenceKnowsNothingMore) {

@@ -111,6 +111,30 @@ TEST(Train, EvaluatesBySumsNotByMeansOfMeans) {
   EXPECT_GT(whole.metrics[1], whole.metrics[0]);
 }
 
+TEST(Train, PrecisionAndRecallOverAllBatches) {
+  const auto backend = make_backend("cpu", nullptr, 1);
+  const Dataset data = surface(203, 1, true);
+  Trainer trainer(*backend, {2, {{8, "relu"}, {1}}, Init::he, 1}, "bce_with_logits", "adam:lr=1e-2", "constant",
+                  {"precision", "recall", "f1", "accuracy"});
+  trainer.fit(data, {.epochs = 3, .batch_size = 32});
+  const Scores scores = trainer.evaluate(data, 50);
+  const Array logits = trainer.predict(data);
+  std::vector<std::int64_t> rows(203);
+  for (std::int64_t i = 0; i < 203; ++i) rows[static_cast<std::size_t>(i)] = i;
+  Array features(DType::f32, {203, 2}), targets(DType::f32, {203, 1});
+  data.gather(rows, {features.as<float>().data(), nullptr, targets.as<float>().data(), nullptr});
+  double positives = 0, chosen = 0, hits = 0;
+  for (std::size_t i = 0; i < 203; ++i) {
+    const bool positive = targets.as<float>()[i] > 0.5f, yes = logits.as<float>()[i] > 0;
+    positives += positive, chosen += yes, hits += positive && yes;
+  }
+  ASSERT_GT(hits, 0);
+  EXPECT_DOUBLE_EQ(scores.metrics[0], hits / chosen);
+  EXPECT_DOUBLE_EQ(scores.metrics[1], hits / positives);
+  EXPECT_DOUBLE_EQ(scores.metrics[2], 2 * hits / (positives + chosen));
+  EXPECT_DOUBLE_EQ(scores.metrics[3], (203 - positives - chosen + 2 * hits) / 203);
+}
+
 TEST(Train, WeightsOfSamplesCount) {
   const auto backend = make_backend("cpu", nullptr, 1);
   const Dataset plain = blobs(90);
@@ -290,6 +314,7 @@ TEST(Train, RefusesWhatDoesNotFit) {
   };
   EXPECT_TRUE(has(error_of(Errc::bad_argument, [&] { make("mse", "accuracy"); }), "accuracy cannot be measured"));
   EXPECT_TRUE(has(error_of(Errc::bad_argument, [&] { make("mse", "top_k"); }), "top_k cannot be measured"));
+  EXPECT_TRUE(has(error_of(Errc::bad_argument, [&] { make("mse", "f1"); }), "f1 cannot be measured"));
   EXPECT_TRUE(has(error_of(Errc::bad_argument, [&] { make("softmax_cross_entropy", "mae"); }), "mae cannot"));
   EXPECT_TRUE(has(error_of(Errc::unknown_name, [&] { make("softmax_crossentropy", "mae"); }), "did you mean"));
 

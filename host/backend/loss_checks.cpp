@@ -154,6 +154,7 @@ void check_metrics(const Checked& c) {
       throw Error(Errc::bad_argument, fmt::format("metrics.{} is asked of {}, which has no {}", metric, c.loss, what));
   };
   need(c.traits.decides(), m.accuracy, "accuracy", "classes");
+  need(c.traits.binary(), m.decisions, "decisions", "answer of yes or no");
   need(c.traits.has_classes(), m.top_k > 0, "top_k", "classes");
   need(c.traits.elementwise, m.errors, "errors", "target for each element");
   need(c.traits.elementwise, m.targets, "targets", "target for each element");

@@ -37,7 +37,8 @@ struct Bce : ProbabilityTarget {
     if (!(y > 0 && y < 1)) return {};
     return {0, std::max(pos_weight * target.yes / y, target.no / (1 - y))};
   }
-  static bool is_correct(double y, double t) { return (y > 0.5) == (t > 0.5); }
+  static bool is_chosen(double y) { return y > 0.5; }
+  static bool is_positive(double t) { return t > 0.5; }
 };
 
 /// -(w t log sigmoid(x) + (1-t) log sigmoid(-x)), which for w = 1 is log(1 + e^x) - t x, without its cancellation.
@@ -59,7 +60,8 @@ struct BceWithLogits : ProbabilityTarget {
     const double yes = pos_weight * target.yes, tail = 1 / (1 + std::exp(std::abs(x)));
     return {0, std::max((yes + target.no) * tail, x >= 0 ? target.no : yes)};
   }
-  static bool is_correct(double x, double t) { return (x > 0) == (t > 0.5); }
+  static bool is_chosen(double x) { return x > 0; }
+  static bool is_positive(double t) { return t > 0.5; }
 };
 
 /// alpha t (1-p)^gamma (-log p) + (1-alpha) (1-t) p^gamma (-log(1-p)), p = sigmoid(x); without alpha both factors
@@ -85,7 +87,8 @@ struct Focal : ProbabilityTarget {
     const double of_no = (has_alpha ? 1 - alpha : 1) * (1 - t) * std::pow(p, gamma) * (gamma * q * no + p);
     return {0, std::max(of_yes, of_no)};
   }
-  static bool is_correct(double x, double t) { return (x > 0) == (t > 0.5); }
+  static bool is_chosen(double x) { return x > 0; }
+  static bool is_positive(double t) { return t > 0.5; }
 };
 
 /// On a logit x with p = sigmoid(x): t (1-p)^gamma_pos (-log p) + (1-t) m^gamma_neg (-log(1-m)), m = max(0, p - clip).
@@ -114,12 +117,14 @@ struct Asymmetric : ProbabilityTarget {
     };
     return {0, std::max(t > 0 ? t * slope(1) : 0, t < 1 ? (1 - t) * slope(0) : 0)};
   }
-  static bool is_correct(double x, double t) { return (x > 0) == (t > 0.5); }
+  static bool is_chosen(double x) { return x > 0; }
+  static bool is_positive(double t) { return t > 0.5; }
 };
 
 /// The losses of the margin t y: right is a score of the target's sign.
 struct Margin : SignTarget {
-  static bool is_correct(double y, double t) { return (y > 0) == (t > 0); }
+  static bool is_chosen(double y) { return y > 0; }
+  static bool is_positive(double t) { return t > 0; }
 };
 
 struct Hinge : Margin {

@@ -25,8 +25,10 @@ class Element {
   virtual long double at(long double y, long double z, double t) const = 0;
   virtual Dual<2> at(const Dual<2>& y, const Dual<2>& z, double t) const = 0;
   virtual Terms terms(double y, double z, double t) const = 0;
-  /// Whether the loss tells right from wrong, and this is right.
-  virtual bool is_correct(double y, double t) const = 0;
+  /// Whether the loss decides, and a prediction, or a target, is a yes.
+  virtual bool decides() const = 0;
+  virtual bool is_chosen(double y) const = 0;
+  virtual bool is_positive(double t) const = 0;
   /// Whether a number is a target of this loss.
   virtual bool takes(double t) const = 0;
 };
@@ -37,7 +39,7 @@ class Element {
 ///   T operator()(const T& y, double t) const, or (const T& y, const T& z, double t), a template on the scalar: the
 ///   value alone
 ///   Terms terms(double y, double t) const, or (y, z, t), when terms may cancel
-///   static bool is_correct(double y, double t), when the loss decides
+///   static bool is_chosen(double y) and is_positive(double t), when the loss decides
 ///   bool takes(double t), when not every number may be a target
 ///   static constexpr bool root, when the value is the root of the reduced sum
 ///   static constexpr bool second_constant, when there is no derivative by z
@@ -56,9 +58,16 @@ class ElementOf final : public Element {
     else
       return {};
   }
-  bool is_correct(double y, double t) const override {
-    if constexpr (requires { Formula::is_correct(y, t); })
-      return Formula::is_correct(y, t);
+  bool decides() const override { return kDecides; }
+  bool is_chosen(double y) const override {
+    if constexpr (kDecides)
+      return Formula::is_chosen(y);
+    else
+      return false;
+  }
+  bool is_positive(double t) const override {
+    if constexpr (kDecides)
+      return Formula::is_positive(t);
     else
       return false;
   }
@@ -70,6 +79,10 @@ class ElementOf final : public Element {
   }
 
  private:
+  static constexpr bool kDecides = requires(double x) {
+    Formula::is_chosen(x);
+    Formula::is_positive(x);
+  };
   template <class T>
   T apply(const T& y, const T& z, double t) const {
     if constexpr (requires { formula_(y, z, t); })

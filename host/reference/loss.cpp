@@ -121,7 +121,13 @@ class Evaluation {
   Measured element(std::int64_t i) {
     const double y = in_.prediction[i], t = in_.target[i], from_shift = t - out_.target_shift;
     const double z = loss_.inputs > 1 ? in_.second[i] : 0;
-    out_.accuracy_correct += loss_.element->is_correct(y, t);
+    if (loss_.element->decides()) {
+      const bool chosen = loss_.element->is_chosen(y), positive = loss_.element->is_positive(t);
+      out_.accuracy_correct += chosen == positive;
+      out_.positives += positive;
+      out_.chosen += chosen;
+      out_.hits += chosen && positive;
+    }
     out_.abs_error_sum += std::abs(y - t);
     out_.squared_error_sum += (y - t) * (y - t);
     out_.target_sum += from_shift;

@@ -66,7 +66,9 @@ struct LossOutput {
   std::vector<double> value_terms;        ///< the largest term behind each output
   /// [rows], of losses on logits: how much a probability may weigh in a value and in a gradient (weights included).
   std::vector<double> value_tails, gradient_tails;
-  double accuracy_correct = 0;    ///< how many count and are right (see loss())
+  double accuracy_correct = 0;  ///< how many count and are right (see loss())
+  /// Losses that decide on elements: targets and predictions that are a yes, and both.
+  double positives = 0, chosen = 0, hits = 0;
   double top_k_correct = 0;       ///< losses of classes: how many have the label among the top k
   double abs_error_sum = 0;       ///< pointwise: sum of |y - t| over what counts, unweighted
   double squared_error_sum = 0;   ///< pointwise: sum of (y - t)^2 likewise

@@ -52,6 +52,9 @@ Json json_of(const LossReport& t) {
           {"count", t.count},
           {"nonfinite", t.nonfinite},
           {"correct", t.correct},
+          {"positives", t.positives},
+          {"chosen", t.chosen},
+          {"hits", t.hits},
           {"top_k_correct", t.top_k_correct},
           {"abs_error_sum", exact(t.abs_error_sum)},
           {"squared_error_sum", exact(t.squared_error_sum)}};
@@ -64,6 +67,10 @@ LossReport totals_from(const JsonReader& in) {
   t.count = in.integer("count");
   t.nonfinite = in.integer("nonfinite");
   t.correct = in.integer("correct");
+  const auto decided = [&](const char* key) { return in.has(key) ? in.integer(key) : 0; };  // older files have none
+  t.positives = decided("positives");
+  t.chosen = decided("chosen");
+  t.hits = decided("hits");
   t.top_k_correct = in.integer("top_k_correct");
   t.abs_error_sum = in.real("abs_error_sum");
   t.squared_error_sum = in.real("squared_error_sum");

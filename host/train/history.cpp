@@ -14,6 +14,9 @@ void add_report(LossReport& total, const LossReport& batch) {
   total.weight_sum += batch.weight_sum;
   total.count += batch.count;
   total.correct += batch.correct;
+  total.positives += batch.positives;
+  total.chosen += batch.chosen;
+  total.hits += batch.hits;
   total.top_k_correct += batch.top_k_correct;
   total.abs_error_sum += batch.abs_error_sum;
   total.squared_error_sum += batch.squared_error_sum;

@@ -29,6 +29,7 @@ class JsonReader {
     if (found == object_.end()) throw Error(Errc::format, where_ + ": field '" + key + "' is missing");
     return *found;
   }
+  bool has(const char* key) const { return object_.contains(key); }
   std::string text(const char* key) const {
     if (!at(key).is_string()) fail(std::string(key) + " to be text");
     return at(key).get<std::string>();

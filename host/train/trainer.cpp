@@ -13,7 +13,7 @@ void check_metric(const AnyMetric& metric, const AnyLoss& loss) {
   std::visit([&](const auto& m) { m.request(request); }, metric);
   const LossTraits traits = traits_of(loss);
   const bool fits = (!request.accuracy || traits.decides()) && (request.top_k == 0 || traits.has_classes()) &&
-                    (!request.errors || traits.elementwise);
+                    (!request.errors || traits.elementwise) && (!request.decisions || traits.binary());
   if (!fits)
     throw Error(Errc::bad_argument, fmt::format("metric {} cannot be measured with loss {}", Metrics::name_of(metric),
                                                 Losses::name_of(loss)));

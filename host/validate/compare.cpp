@@ -228,7 +228,12 @@ void compare(const LossProblem& p, const reference::LossOutput& expected, const 
   equal("bad_weights", r.bad_weights, expected.bad_weights);
   equal("first_bad_weight_row", r.first_bad_weight_row, expected.first_bad_weight_row);
   if (!std::isnan(expected.first_bad_weight)) equal("first_bad_weight", r.first_bad_weight, expected.first_bad_weight);
-  if (p.metrics.accuracy) equal("correct", r.correct, expected.accuracy_correct);
+  if (p.metrics.accuracy) {
+    equal("correct", r.correct, expected.accuracy_correct);
+    equal("positives", r.positives, expected.positives);
+    equal("chosen", r.chosen, expected.chosen);
+    equal("hits", r.hits, expected.hits);
+  }
   if (p.metrics.top_k > 0) equal("top_k_correct", r.top_k_correct, expected.top_k_correct);
   if (p.metrics.errors) {
     near("abs_error_sum", r.abs_error_sum, expected.abs_error_sum);
@@ -255,8 +260,8 @@ void compare(const LossProblem& p, const reference::LossOutput& expected, const 
 }
 
 std::string difference(const LossSolution& a, const LossSolution& b) {
-  // Eighteen fields of eight bytes and a flag, then padding.
-  static_assert(offsetof(LossReport, rejected) == 18 * 8 && sizeof(LossReport) == 19 * 8);
+  // Twenty-one fields of eight bytes and a flag, then padding.
+  static_assert(offsetof(LossReport, rejected) == 21 * 8 && sizeof(LossReport) == 22 * 8);
   if (std::bit_cast<std::uint64_t>(a.report.value) != std::bit_cast<std::uint64_t>(b.report.value))
     return fmt::format("value {} and {}", a.report.value, b.report.value);
   if (std::memcmp(&a.report, &b.report, offsetof(LossReport, rejected)) != 0 || a.report.rejected != b.report.rejected)

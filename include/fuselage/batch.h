@@ -35,6 +35,7 @@ enum class BadLabels : std::uint8_t {
 /// What the pass measures beside the loss; what a loss does not have is refused.
 struct MetricRequest {
   bool accuracy = false;   ///< argmax against label (row losses), decision against target (binary losses)
+  bool decisions = false;  ///< binary losses: what precision, recall and F1 follow from (binary_scores())
   std::int32_t top_k = 0;  ///< row losses: rows whose label is among the k largest logits; 0 = not measured
   bool errors = false;     ///< pointwise losses: sums of |y - t| and (y - t)^2 over the elements that count
   bool targets = false;    ///< pointwise losses: sums of t and t^2, from which R^2 follows (r_squared())
@@ -49,7 +50,7 @@ struct MetricRequest {
   bool tallies() const { return confusion || calibration; }
   /// Whether the order of a row's predictions matters.
   bool ranks() const { return accuracy || top_k > 0 || tallies(); }
-  bool any() const { return ranks() || errors || targets; }
+  bool any() const { return ranks() || decisions || errors || targets; }
 };
 
 /// One loss pass. All views are borrowed and live where the backend's memory is. "Outputs" are the elements [rows,
@@ -90,6 +91,9 @@ struct LossReport {
   double first_bad_weight = 0;  ///< the weight there, or where that is good the class weight
   std::int64_t nonfinite = 0;   ///< elements of the gradient that are not finite as stored; 0 where none is asked for
   std::int64_t correct = 0;     ///< outputs that are right; a row that its logits make NaN never is
+  std::int64_t positives = 0;   ///< binary losses, with decisions or accuracy: outputs whose target is a yes
+  std::int64_t chosen = 0;      ///< likewise: outputs whose prediction is a yes
+  std::int64_t hits = 0;        ///< likewise: both
   std::int64_t top_k_correct = 0;  ///< rows whose label is among the k largest
   double abs_error_sum = 0;        ///< sum of |y - t|, unweighted
   double squared_error_sum = 0;    ///< sum of (y - t)^2, unweighted

@@ -206,6 +206,9 @@ FUSELAGE_HD void join_report(LossReport& to, const LossReport& from) {
   }
   to.nonfinite += from.nonfinite;
   to.correct += from.correct;
+  to.positives += from.positives;
+  to.chosen += from.chosen;
+  to.hits += from.hits;
   to.top_k_correct += from.top_k_correct;
   to.abs_error_sum = to.abs_error_sum + from.abs_error_sum;
   to.squared_error_sum = to.squared_error_sum + from.squared_error_sum;

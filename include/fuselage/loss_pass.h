@@ -147,13 +147,18 @@ FUSELAGE_HD Contribution<S> contribution(const L& loss, S y, S z, S t, M keep, S
           select(keep, d * d, zero), select(keep, out.second * factor, zero)};
 }
 
-/// Whether the decision on y agrees with that on t; false for losses without decisions.
-template <class L, class S>
-FUSELAGE_HD auto decides_right(S y, S t) {
-  const S middle_y = S(L::decision == Decision::probability ? 0.5 : 0.0);
-  const S middle_t = S(L::decision == Decision::sign ? 0.0 : 0.5);
-  const auto up = y > middle_y, target_up = t > middle_t;
-  return (up & target_up) | ((!up) & (!target_up));
+/// What a prediction and a target of a loss that decides lie above where they are a yes.
+FUSELAGE_HD constexpr double middle_of_predictions(Decision decision) {
+  return decision == Decision::probability ? 0.5 : 0.0;
+}
+FUSELAGE_HD constexpr double middle_of_targets(Decision decision) { return decision == Decision::sign ? 0.0 : 0.5; }
+
+/// Sets the decisions of a report whose count is set.
+FUSELAGE_HD void set_decisions(LossReport& report, std::int64_t positives, std::int64_t chosen, std::int64_t hits) {
+  report.positives = positives;
+  report.chosen = chosen;
+  report.hits = hits;
+  report.correct = report.count - positives - chosen + 2 * hits;
 }
 
 /// The largest magnitude, exclusive, that rounds to a finite number of the storage type.

@@ -27,7 +27,7 @@ struct TileInputs {
   float scale;                 ///< gradient_scale()
   float limit;                 ///< finite_limit() of the gradient's storage type
   float shift;                 ///< target_shift of the report
-  bool errors, accuracy, targets;  ///< what is measured; accuracy of losses that decide alone
+  bool errors, decisions, targets;  ///< what is measured; decisions of losses that decide alone
 };
 
 /// What it writes; null where nothing is asked for. May be the inputs' memory, element for element.
@@ -40,7 +40,7 @@ struct TileOutputs {
 /// The lane sums and the counts of a chunk so far, to which it adds.
 struct TileSums {
   alignas(64) double value[kLanes], abs_error[kLanes], squared_error[kLanes], target[kLanes], target_squared[kLanes];
-  std::int64_t count, bad, nonfinite, correct;
+  std::int64_t count, bad, nonfinite, positives, chosen, hits;
 };
 
 using TileFn = void (*)(const void* loss, const TileInputs&, const TileOutputs&, TileSums&);

@@ -64,8 +64,8 @@ template <class T, class V, class L>
                                              TileSums& sums) {
   using S = Simd<V>;
   constexpr bool kGeneral = std::is_void_v<T>;
-  const bool measures = in.errors || in.accuracy || in.targets;
-  std::int64_t counted = 0, bad = 0, nonfinite = 0, correct = 0;
+  const bool measures = in.errors || in.decisions || in.targets;
+  std::int64_t counted = 0, bad = 0, nonfinite = 0, positives = 0, chosen = 0, hits = 0;
   for (int i = 0; i < in.n; i += S::kWidth) {
     const int lane = i % kLanes;
     prefetch<T>(in.y, i);
@@ -100,7 +100,13 @@ template <class T, class V, class L>
         add_to(shifted * shifted, sums.target_squared + lane);
       }
       if constexpr (L::decision != Decision::none)
-        if (in.accuracy) correct += count(keep & decides_right<L>(y, t));
+        if (in.decisions) {
+          const auto positive = keep & (t > V(middle_of_targets(L::decision)));
+          const auto yes = keep & (y > V(middle_of_predictions(L::decision)));
+          positives += count(positive);
+          chosen += count(yes);
+          hits += count(positive & yes);
+        }
     }
     if (out.gradient.data) store_to<V, T>(out.gradient, i, c.gradient, out.stream);
     if constexpr (loss::PointwisePair<L>)
@@ -110,7 +116,9 @@ template <class T, class V, class L>
   sums.count += counted;
   sums.bad += bad;
   sums.nonfinite += nonfinite;
-  sums.correct += correct;
+  sums.positives += positives;
+  sums.chosen += chosen;
+  sums.hits += hits;
 }
 
 /// A tile function. The arguments are copied, so that no store can change them.

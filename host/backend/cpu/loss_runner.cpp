@@ -50,12 +50,9 @@ float shared_upstream(const LossBatch& b) {
 
 /// Adds the counts of a block; of the first bad outputs the least is kept, in whatever order the blocks were run.
 void add(const Counts& block, Counts& sum) {
-  sum.count += block.count;
-  sum.bad += block.bad;
-  sum.nonfinite += block.nonfinite;
-  sum.correct += block.correct;
-  sum.top_k += block.top_k;
-  sum.bad_weights += block.bad_weights;
+  for (const auto counted : {&Counts::count, &Counts::bad, &Counts::nonfinite, &Counts::correct, &Counts::positives,
+                             &Counts::chosen, &Counts::hits, &Counts::top_k, &Counts::bad_weights})
+    sum.*counted += block.*counted;
   const auto keep_least = [](std::int64_t mine, std::int64_t& least) {
     if (mine >= 0 && (least < 0 || mine < least)) least = mine;
   };
@@ -177,7 +174,8 @@ LossReport LossRunner::run_pointwise(const void* loss, const TileFns& tiles, con
         weight_at(b.weight, report.first_bad_weight_row, weights.first_bad_weight % b.prediction.cols);
   }
   report.nonfinite = b.gradient || b.second_gradient ? all.nonfinite : 0;
-  report.correct = all.correct;
+  if (traits.binary() && (metrics.accuracy || metrics.decisions || metrics.errors))
+    set_decisions(report, all.positives, all.chosen, all.hits);
   if (metrics.errors) {
     report.abs_error_sum = sum(abs_error_);
     report.squared_error_sum = sum(squared_error_);

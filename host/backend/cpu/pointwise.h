@@ -131,7 +131,7 @@ void pointwise_chunks(const PointwisePass& pass, std::int64_t first_chunk, std::
   in.scale = pass.scale;
   in.limit = finite_limit(b.prediction.dtype);
   in.errors = b.metrics.errors;
-  in.accuracy = b.metrics.accuracy || b.metrics.errors;
+  in.decisions = b.metrics.accuracy || b.metrics.decisions || b.metrics.errors;
   in.targets = b.metrics.targets;
   in.shift = pass.shift;
   for (std::int64_t c = first_chunk; c < last_chunk; ++c) {
@@ -139,7 +139,7 @@ void pointwise_chunks(const PointwisePass& pass, std::int64_t first_chunk, std::
     for (int i = 0; i < kLanes; ++i) sums.value[i] = 0;
     for (int i = 0; i < kLanes && in.errors; ++i) sums.abs_error[i] = sums.squared_error[i] = 0;
     for (int i = 0; i < kLanes && in.targets; ++i) sums.target[i] = sums.target_squared[i] = 0;
-    sums.count = sums.bad = sums.nonfinite = sums.correct = 0;
+    sums.count = sums.bad = sums.nonfinite = sums.positives = sums.chosen = sums.hits = 0;
     const std::int64_t begin = c * kChunk;
     const int length = chunk_length(n, c);
     int i = 0;
@@ -156,7 +156,9 @@ void pointwise_chunks(const PointwisePass& pass, std::int64_t first_chunk, std::
     counts.count += sums.count;
     counts.bad += sums.bad;
     counts.nonfinite += sums.nonfinite;
-    counts.correct += sums.correct;
+    counts.positives += sums.positives;
+    counts.chosen += sums.chosen;
+    counts.hits += sums.hits;
     if (sums.bad > 0 && counts.first_bad < 0) counts.first_bad = find_bad<false>(pass, begin, length);
     pass.value[c] = Simd<V>::add(sums.value);
     if (in.errors) {

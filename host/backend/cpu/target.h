@@ -21,6 +21,7 @@ inline constexpr int kTypes = 3;  ///< fp32, bf16, fp16: the first values of DTy
 /// Counts of a part of a pass; order does not matter.
 struct Counts {
   std::int64_t count = 0, bad = 0, first_bad = -1, nonfinite = 0, correct = 0, top_k = 0;
+  std::int64_t positives = 0, chosen = 0, hits = 0;
   std::int64_t bad_weights = 0, first_bad_weight = -1;
 };
 

@@ -20,8 +20,10 @@ struct LossTraits {
 
   /// Whether rows are classified: class weights, ignored labels and ranks have a meaning.
   bool has_classes() const { return !elementwise && (target == RowTarget::classes || target == RowTarget::labels); }
+  /// Whether elements are decided for or against.
+  bool binary() const { return elementwise && decision != Decision::none; }
   /// Whether outputs are right or wrong.
-  bool decides() const { return elementwise ? decision != Decision::none : has_classes(); }
+  bool decides() const { return binary() || has_classes(); }
   /// Whether labels of an integer type may be given.
   bool takes_labels() const { return has_classes() || (!elementwise && target == RowTarget::single); }
 };

@@ -1,4 +1,4 @@
-// Precision, recall and F1 from the counts of MetricRequest::confusion.
+// Precision, recall and F1 from the counts of MetricRequest::confusion, or of decisions.
 #pragma once
 
 #include <cstdint>
@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "fuselage/batch.h"
 #include "fuselage/core/error.h"
 
 namespace fuselage::metric {
@@ -66,6 +67,13 @@ inline ConfusionScores confusion_scores(std::span<const std::int64_t> counts, st
   all.f1 *= mean;
   all.accuracy = all.rows > 0 ? share(right, all.rows) : std::numeric_limits<double>::quiet_NaN();
   return all;
+}
+
+/// Of a pass over a binary loss that measured decisions or accuracy: class 0 is no, class 1 is yes.
+inline ConfusionScores binary_scores(const LossReport& r) {
+  const std::int64_t counts[4] = {r.count - r.positives - r.chosen + r.hits, r.chosen - r.hits, r.positives - r.hits,
+                                  r.hits};
+  return confusion_scores(counts, 2);
 }
 
 }  // namespace fuselage::metric
