@@ -63,6 +63,41 @@ TEST_F(Fairness, MeasuresByHand) {
   expect_error(Errc::bad_argument, {"sums"}, [&] { cpu_->group_sums({}, batch, nullptr); });
 }
 
+TEST_F(Fairness, SumsOfClassesFromTheLossesOfRows) {
+  const Floats log_p{-1, -2, -3, -1, -2, -3, -4, -2, -3, -1, -5, -3, -1, -2, -3}, weight{1, 2, 3, 1, 1};
+  const std::vector<std::int64_t> labels{0, 1, 0, 1, 7};
+  const std::vector<std::uint8_t> mask{1, 1, 1, 0, 1};
+  Floats values(5);
+  LossBatch pass;
+  pass.prediction = {log_p.data(), 5, 3};
+  pass.target = {labels.data(), 5};
+  pass.weight = {weight.data(), 5};
+  pass.mask = {mask.data(), 5};
+  pass.bad_labels = BadLabels::ignore;
+  pass.values = {values.data(), 5};
+  LossReport report;
+  cpu_->loss(loss::Nll{}, pass, &report);
+  GroupMeasure measure{.score = penalty::Score::raw, .values = {values.data(), 5}};
+  GroupBatch by_class;
+  by_class.prediction = measure.values;
+  by_class.group = pass.target;
+  by_class.groups = 3;
+  by_class.weight = pass.weight;
+  by_class.mask = pass.mask;
+  std::vector<GroupSums> sums(3);
+  cpu_->group_sums(measure, by_class, sums.data());
+  EXPECT_EQ(sums[0].count, 2);
+  EXPECT_EQ(sums[0].weight, 4);
+  EXPECT_EQ(sums[0].loss_sum, 1 + 3 * 4);
+  EXPECT_EQ(sums[1].count, 1) << "the other row is masked, and the last label is none";
+  EXPECT_EQ(sums[1].loss_sum, 2 * 2);
+  EXPECT_EQ(sums[2].count, 0);
+  EXPECT_EQ(sums[0].loss_sum + sums[1].loss_sum, report.value_sum);
+  by_class.groups = kMostGroups + 1;
+  expect_error(Errc::bad_argument, {"groups = 4097", "[1, 4096]"},
+               [&] { cpu_->group_sums(measure, by_class, sums.data()); });
+}
+
 // ---- objectives over the losses of groups ---------------------------------------------------------------------------
 
 struct FairProblem {

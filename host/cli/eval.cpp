@@ -7,6 +7,7 @@
 
 #include "fuselage/data.h"
 #include "host/cli/eval_reader.h"
+#include "host/cli/eval_scores.h"
 #include "host/cli/json_output.h"
 #include "host/cli/verbs.h"
 
@@ -29,6 +30,14 @@ LossSolution by_reference(const LossProblem& problem) {
     result.report.first_bad_row = out.first_bad_row;
     result.report.first_bad_label = std::nan("");  // the reference keeps none
     result.report.nonfinite = out.nonfinite;
+    result.report.correct = static_cast<std::int64_t>(out.accuracy_correct);
+    result.report.positives = static_cast<std::int64_t>(out.positives);
+    result.report.chosen = static_cast<std::int64_t>(out.chosen);
+    result.report.hits = static_cast<std::int64_t>(out.hits);
+    result.confusion.assign(out.confusion.begin(), out.confusion.end());
+    for (const reference::CalibrationBin& bin : out.calibration)
+      for (const double x : {bin.rows, bin.right, bin.confidence * 0x1p32})
+        result.calibration.push_back(std::llround(x));
     result.gradient = Array::of(problem.prediction.shape(), out.gradient);
     if (!out.second_gradient.empty())
       result.second_gradient = Array::of(problem.prediction.shape(), out.second_gradient);
@@ -87,10 +96,15 @@ void run(const EvalOptions& options) {
   EvalReader reader(options, type);
   const auto grad_out = reader.gradient_files();
   const std::unique_ptr<Backend> backend = reference ? nullptr : make_backend(options.device, nullptr, options.threads);
-  const LossProblem problem = reader.read();
+  LossProblem problem = reader.read();
+  if (options.scores) ask_scores(problem, options.bins);
   if (!options.values_out.empty() && problem.reduction != Reduction::none)
     throw Error(Errc::bad_argument, "--values-out needs --reduction none");
   LossSolution solution = reference ? by_reference(problem) : validate::solve(*backend, problem);
+
+  Json (*const as_json)(double) = options.json ? number : number_or_name;
+  Json class_sums;  // before anything is written
+  if (options.class_sums) add_class_sums(backend.get(), problem, solution, as_json, class_sums);
 
   const Inputs& inputs = reader.traits().inputs;
   std::vector<NpyFile> files;
@@ -108,8 +122,9 @@ void run(const EvalOptions& options) {
     files.push_back({options.values_out, &solution.values});
   }
   write_npy(files);
-  const Json json =
-      to_json(problem, solution, reference ? "reference" : backend->device(), options.json ? number : number_or_name);
+  Json json = to_json(problem, solution, reference ? "reference" : backend->device(), as_json);
+  if (options.scores) add_scores(problem, solution, as_json, json);
+  if (options.class_sums) json.update(class_sums);
   if (options.json)
     print(json);
   else
@@ -140,11 +155,17 @@ void add_eval(CLI::App& parent, int&) {
   verb.option("--threads", o->threads, "CPU threads; 0: all").within(0, 4096);
   verb.option("--grad-out", o->grad_out, "pred=FILE.npy: where the gradient goes; of further inputs by their names");
   verb.option("--values-out", o->values_out, "FILE.npy for the values, with --reduction none");
+  verb.flag("--scores", o->scores,
+            "Losses that decide: accuracy, and of each class precision, recall and F1; of probabilities also the "
+            "expected calibration error");
+  verb.option("--bins", o->bins, "Of the calibration").within(1, 65536).shows_default();
+  verb.flag("--class-sums", o->class_sums, "Losses of class labels: rows, weight and mean loss of each class");
   verb.flag("--json", o->json, "Print JSON");
   verb.footer(
       "Bad labels count as masked and are reported. Shapes must fit as they are; nothing is broadcast.\nExamples:\n"
       "  fuselage eval --loss huber:delta=0.5 --pred y.npy --target t.npy --grad-out pred=g.npy\n"
       "  fuselage eval --loss softmax_cross_entropy --input pred=x.npy --input target=labels.npy --json\n"
+      "  fuselage eval --loss softmax_cross_entropy --pred x.npy --target labels.npy --scores --class-sums\n"
       "  fuselage eval --loss gaussian_nll --pred mean.npy --input variance=v.npy --target t.npy\n"
       "  fuselage eval --loss softmax_cross_entropy --pred image.npy --target pixels.npy --class-axis 1\n"
       "  fuselage eval --loss softmax_cross_entropy --pred tokens.npy --target words.npy --lengths lengths.npy");

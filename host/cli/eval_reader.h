@@ -17,7 +17,8 @@ struct EvalOptions {
   std::optional<double> divisor;
   std::optional<std::int64_t> class_axis;
   int threads = 0;
-  bool json = false;
+  std::int64_t bins = 15;
+  bool scores = false, class_sums = false, json = false;
 };
 
 /// Reads the files of a loss. Those of rows may have any number of dimensions: one of them, the class axis, is the row;

@@ -234,6 +234,7 @@ void compare(const LossProblem& p, const reference::LossOutput& expected, const 
     equal("chosen", r.chosen, expected.chosen);
     equal("hits", r.hits, expected.hits);
   }
+  for (std::size_t i = 0; i < got.confusion.size(); ++i) equal("confusion", got.confusion[i], expected.confusion[i]);
   if (p.metrics.top_k > 0) equal("top_k_correct", r.top_k_correct, expected.top_k_correct);
   if (p.metrics.errors) {
     near("abs_error_sum", r.abs_error_sum, expected.abs_error_sum);
@@ -266,6 +267,8 @@ std::string difference(const LossSolution& a, const LossSolution& b) {
     return fmt::format("value {} and {}", a.report.value, b.report.value);
   if (std::memcmp(&a.report, &b.report, offsetof(LossReport, rejected)) != 0 || a.report.rejected != b.report.rejected)
     return "report";
+  if (a.confusion != b.confusion) return "confusion";
+  if (a.calibration != b.calibration) return "calibration";
   if (!(a.values == b.values)) return "values";
   if (!(a.gradient == b.gradient)) return "gradient";
   if (!(a.second_gradient == b.second_gradient)) return "gradient by second";

@@ -113,6 +113,7 @@ LossProblem make_problem(const AnyLoss& loss, DType type, Shape s, const Variant
   p.divisor = v.divisor;
   p.row_gap = v.gap ? 3 : 0;
   p.metrics.accuracy = traits.decides;
+  p.confusion = row && traits.decides && s.cols <= 100;
   p.metrics.top_k = row && traits.decides ? 3 : 0;
   p.metrics.errors = p.metrics.targets = !row;
   return p;
@@ -200,6 +201,7 @@ std::optional<LossProblem> plain(const LossProblem& problem) {
   LossProblem result = problem;
   result.reduction = Reduction::none;
   result.metrics = {};
+  result.confusion = false;
   return result;
 }
 

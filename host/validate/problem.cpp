@@ -128,9 +128,18 @@ LossSolution solve(Backend& backend, const LossProblem& p) {
   batch.scale = p.scale;
   batch.divisor = p.divisor;
   batch.metrics = p.metrics;
+  result.confusion.resize(p.confusion ? static_cast<std::size_t>(cols * cols) : 0);
+  result.calibration.resize(static_cast<std::size_t>(3 * p.bins));
+  const auto bytes = [](const std::vector<std::int64_t>& v) { return static_cast<std::int64_t>(v.size() * 8); };
+  const Buffer confusion = upload(backend, result.confusion.data(), bytes(result.confusion));
+  const Buffer calibration = upload(backend, result.calibration.data(), bytes(result.calibration));
+  if (p.confusion) batch.metrics.confusion = {confusion.as<std::int64_t>(), cols, cols};
+  if (p.bins > 0) batch.metrics.calibration = {calibration.as<std::int64_t>(), p.bins, 3};
   backend.loss(p.loss, batch, report.as<LossReport>());
 
   download(backend, &result.report, report.data(), sizeof result.report);
+  download(backend, result.confusion.data(), confusion.data(), bytes(result.confusion));
+  download(backend, result.calibration.data(), calibration.data(), bytes(result.calibration));
   if (!p.without_values) download(backend, result.values.data(), values.data(), result.values.bytes());
   result.gradient = prediction.fetch(backend, type, p, result.gap_kept);
   if (gradients > 1) result.second_gradient = second.fetch(backend, type, p, result.gap_kept);
@@ -163,6 +172,7 @@ reference::LossInput reference_input(const LossProblem& p) {
   in.class_weight = doubles_of(p.class_weight);
   in.reduction = std::string(name_of(p.reduction));
   in.divisor = p.divisor;
+  in.bins = p.bins;
   in.upstream = doubles_of(p.upstream);
   if (in.upstream.empty() && p.scale != 1) in.upstream = {1.0};
   for (double& u : in.upstream) u *= p.scale;

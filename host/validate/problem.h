@@ -31,7 +31,9 @@ struct LossProblem {
   BadLabels bad_labels = BadLabels::ignore;
   float scale = 1;
   double divisor = 0;
-  MetricRequest metrics;
+  MetricRequest metrics;        ///< without its views
+  bool confusion = false;       ///< confusion counts are asked for
+  std::int64_t bins = 0;        ///< of the calibration
   std::int64_t row_gap = 0;     ///< unused elements after each row of predictions and gradients on the device
   bool in_place = false;        ///< gradients take the memory of what they are by
   bool without_values = false;  ///< only the report and the gradient
@@ -48,6 +50,8 @@ struct LossSolution {
   Array gradient;                         ///< prediction's type and shape
   Array second_gradient, third_gradient;  ///< likewise; empty where there is none
   Array values;                           ///< fp32, one for each output
+  std::vector<std::int64_t> confusion;    ///< [cols, cols], or empty
+  std::vector<std::int64_t> calibration;  ///< [bins, 3]
   bool gap_kept = true;                   ///< what stands between the rows was not touched
 };
 

@@ -182,7 +182,7 @@ struct GroupMeasure {
   penalty::Score score = penalty::Score::logit;
   std::int64_t positive = 1;  ///< as in the penalties
   double threshold = 0.5;     ///< a row is decided for where its score is above; finite
-  ConstView values;           ///< optional fp32 [rows, 1]: the weighted losses of rows
+  ConstView values;           ///< optional fp32 [rows, 1]: the weighted losses of rows (LossBatch::values)
 };
 
 /// What is measured of a group. Sums are weighted, and in the canonical order of all rows, those of other groups adding

@@ -156,6 +156,48 @@ TEST_F(RowOptions, OfOtherLosses) {
       compare({sizes, loss, true, !labels_alone, false, false});
     }
 }
+TEST_F(RowOptions, LossesOfRowsGiveSumsOfClasses) {
+  const std::int64_t rows = 5000, classes = 7;
+  std::vector<float> log_p, weight;
+  std::vector<std::int32_t> labels;
+  for (std::int64_t i = 0; i < rows * classes; ++i) log_p.push_back(-static_cast<float>(i * 37 % 101) / 9);
+  for (std::int64_t r = 0; r < rows; ++r) {
+    labels.push_back(static_cast<std::int32_t>(r * 5 % (classes + 1)));  // the last is none
+    weight.push_back(static_cast<float>(r % 5));
+  }
+  const auto run = [&](Backend& backend) {
+    std::vector<float> losses(weight.size());
+    std::vector<GroupSums> sums(static_cast<std::size_t>(classes));
+    Copy x(backend, log_p), w(backend, weight), values(backend, losses);
+    Copy label(backend, labels);
+    Copy found(backend, sums);
+    const Buffer report(backend, sizeof(LossReport));
+    LossBatch pass;
+    pass.prediction = {x.data(), rows, classes};
+    pass.target = {label.data(), rows};
+    pass.weight = {w.data(), rows};
+    pass.bad_labels = BadLabels::ignore;
+    pass.values = {values.data(), rows};
+    backend.loss(loss::Nll{}, pass, report.as<LossReport>());
+    GroupMeasure measure{.score = penalty::Score::raw, .values = pass.values};
+    GroupBatch by_class;
+    by_class.prediction = pass.values;
+    by_class.group = pass.target;
+    by_class.groups = classes;
+    by_class.weight = pass.weight;
+    backend.group_sums(measure, by_class, found.data());
+    found.fetch();
+    backend.synchronize();
+    return sums;
+  };
+  const std::vector<GroupSums> got = run(*device_), expected = run(*cpu_);
+  for (std::size_t c = 0; c < got.size(); ++c) {
+    EXPECT_GT(expected[c].count, 0);
+    EXPECT_EQ(got[c].count, expected[c].count) << c;
+    EXPECT_EQ(got[c].weight, expected[c].weight) << c;
+    EXPECT_EQ(got[c].loss_sum, expected[c].loss_sum) << c;
+  }
+}
 TEST_F(RowOptions, OfRowsOfManyChunks) { compare_all({2, 4100, 2}); }
 
 }  // namespace
