@@ -97,6 +97,9 @@ void add_report(const LossReport& r, Outcome& outcome) {
   if (r.bad_weights > 0) add("report.first_bad_weight", r.first_bad_weight);
   add("report.nonfinite", r.nonfinite);
   add("report.correct", r.correct);
+  add("report.positives", r.positives);
+  add("report.chosen", r.chosen);
+  add("report.hits", r.hits);
   add("report.top_k_correct", r.top_k_correct);
   add("report.abs_error_sum", r.abs_error_sum);
   add("report.squared_error_sum", r.squared_error_sum);

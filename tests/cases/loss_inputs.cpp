@@ -234,11 +234,13 @@ LossInputs make_inputs(const LossPlan& plan, const Levels& levels, const std::st
     if (plan.gradients > 1) in.second_gradient = Image::output(plan.dtype, rows, cols, other);
     if (plan.gradients > 2) in.third_gradient = Image::output(plan.dtype, rows, cols, other);
   }
-  if (plan.softmax && metrics_of(levels) == Metrics::all && cols <= 100) {
+  if (plan.classes && metrics_of(levels) == Metrics::all && cols <= 100) {
     in.confusion = Image::output(DType::i64, cols, cols, Layout::packed);
-    in.calibration = Image::output(DType::i64, 10, 3, Layout::packed);
     fill(in.confusion, [](std::int64_t) { return 0.0f; });
-    fill(in.calibration, [](std::int64_t) { return 0.0f; });
+    if (std::visit([](const auto& loss) { return traits_of(loss).probabilities; }, in.loss)) {
+      in.calibration = Image::output(DType::i64, 10, 3, Layout::packed);
+      fill(in.calibration, [](std::int64_t) { return 0.0f; });
+    }
   }
   if (levels[kValues] > 0) {
     const Layout of_values = LossPlan::level(plan.output, levels, kValuesLayout);
