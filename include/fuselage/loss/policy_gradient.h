@@ -25,7 +25,7 @@ struct PolicyGradient {
   static constexpr std::string_view summary = "REINFORCE: actions and the returns that followed them";
   static constexpr Domain prediction = Domain::logit, target = Domain::real;
   static constexpr Inputs inputs{.second = "returns", .second_has_gradient = false};
-  static constexpr Budget budget{4, 8, "p, log p and the entropy are rounded before they are multiplied"};
+  static constexpr Budget budget{6, 8, "p, log p and the entropy are rounded before they are multiplied"};
   static constexpr RowShape row{.target = RowTarget::labels, .softmax = true, .sums = {2, 0}, .row_second = true};
   PolicyForm form = PolicyForm::logits;
   double entropy = 0;
