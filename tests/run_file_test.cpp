@@ -11,7 +11,7 @@ namespace {
 using test::TempFolder;
 
 constexpr const char* kRun = R"(loss = "softmax_cross_entropy:label_smoothing=0.1"
-optimizer = { name = "adamw", lr = 1e-3, l2 = 0.5 }
+optimizer = { name = "adamw", lr = 1e-3, l2 = 0.5, decay = 0.25 }
 schedule = "cosine:warmup=10"
 metrics = ["accuracy", "top_k:k=2"]
 [data]

@@ -34,29 +34,29 @@ Dataset load(const DataSource& source) {
 /// Whether labels are class names that the file collected: then another file must use the same indices.
 bool named_classes(const Dataset& data) { return data.has_labels() && !data.class_names().empty(); }
 
+template <class T>
+void insert_fields(const T& value, toml::table& table) {
+  detail::for_each_field<T>([&](const auto& field) {
+    const auto& member = value.*field.member;
+    if constexpr (requires { member.has_value(); }) {
+      if (member) table.insert(field.name, *member);
+    } else if constexpr (detail::Choice<std::remove_cvref_t<decltype(member)>>) {
+      table.insert(field.name, detail::value_text(member));
+    } else if constexpr (is_numbers<std::remove_cvref_t<decltype(member)>>) {
+      toml::array list;
+      for (const auto number : member) list.push_back(number);
+      table.insert(field.name, std::move(list));
+    } else {
+      table.insert(field.name, member);
+    }
+  });
+}
+
 template <class List, class Any>
 toml::table definition_table(const Any& any) {
   toml::table table;
   table.insert("name", std::string(List::name_of(any)));
-  std::visit(
-      [&](const auto& value) {
-        using T = std::remove_cvref_t<decltype(value)>;
-        detail::for_each_field<T>([&](const auto& field) {
-          const auto& member = value.*field.member;
-          if constexpr (requires { member.has_value(); }) {
-            if (member) table.insert(field.name, *member);
-          } else if constexpr (detail::Choice<std::remove_cvref_t<decltype(member)>>) {
-            table.insert(field.name, detail::value_text(member));
-          } else if constexpr (is_numbers<std::remove_cvref_t<decltype(member)>>) {
-            toml::array list;
-            for (const auto number : member) list.push_back(number);
-            table.insert(field.name, std::move(list));
-          } else {
-            table.insert(field.name, member);
-          }
-        });
-      },
-      any);
+  std::visit([&](const auto& value) { insert_fields(value, table); }, any);
   return table;
 }
 
@@ -128,9 +128,7 @@ std::string RunFile::to_toml() const {
     layer_list.push_back(
         toml::table{{"dense", layer.outputs}, {"activation", Activations::to_string(layer.activation)}});
   toml::table optimizer_table = definition_table<Optimizers>(optimizer.rule);
-  optimizer_table.insert("l1", optimizer.options.l1);
-  optimizer_table.insert("l2", optimizer.options.l2);
-  optimizer_table.insert("maximize", optimizer.options.maximize);
+  insert_fields(optimizer.options, optimizer_table);
   std::vector<std::string> metric_texts;
   for (const AnyMetric& metric : metrics) metric_texts.push_back(Metrics::to_string(metric));
   toml::table root{{"data", data_table(data)},
