@@ -185,6 +185,7 @@ __global__ void __launch_bounds__(kUpdateThreads, 2)
     typename R::Step fitted = step.step;
     if constexpr (optim::kKeepsANumber<R>) {
       R::fit(fitted, p_total, measured_total, *tensor.kept);
+      *tensor.kept = canonical_nan(*tensor.kept);
     } else {
       double none = 0;
       R::fit(fitted, p_total, measured_total, none);

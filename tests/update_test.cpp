@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "fuselage/optimizer.h"
@@ -128,6 +129,18 @@ TEST(Update, ARejectedStepChangesNothing) {
     for (TensorFile* file : {&before, &after})
       std::erase_if(file->tensors, [](auto& t) { return t.first == "optimizer.step"; });
     EXPECT_TRUE(before.tensors == after.tensors) << name;
+  }
+}
+
+TEST(Update, TheNumberOfATensorHasOneNaN) {
+  for (const auto& cpu : testing::cpu_backends()) {
+    for (const float bad : {std::nanf(""), -std::nanf("")}) {
+      Tensors tensors;
+      tensors.add({1, 2}, {bad, 1});
+      Optimizer optimizer(*cpu, tensors.list(), group_of("novograd"));
+      optimizer.step();
+      EXPECT_EQ(std::bit_cast<std::uint64_t>(*optimizer.parameters()[0].kept), 0x7ff8000000000000u);
+    }
   }
 }
 

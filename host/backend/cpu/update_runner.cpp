@@ -95,6 +95,7 @@ void measure(const Target& target, Parameters& set, int threads) {
     set.fitted[t] = group.step;
     fit_rule(Optimizers{}, rule_of(set, p), set.fitted[t], add_sequence(own, [&](auto c) { return square(c).p; }),
              add_sequence(own, [&](auto c) { return square(c).measured; }), p.kept ? *p.kept : none);
+    if (p.kept) *p.kept = canonical_nan(*p.kept);
   }
 }
 
