@@ -71,6 +71,7 @@ struct UpdateTensor {
   const void* gradient;
   float* state[optim::kMaxSlots];  ///< null where the rule does not use it
   double* kept;
+  const GradientFactors* factors;  ///< null where nothing happens to gradients before the rule
   std::int64_t size;
   DType dtype;
   std::int32_t group;
@@ -89,6 +90,16 @@ struct UpdateRule {
   unsigned* tickets = nullptr;  ///< [table.count]
   StepBytes* fitted = nullptr;  ///< [table.count]
 };
+/// A pass over all gradients; `tickets` are zero between steps, and so is what was found.
+struct GradientPass {
+  GradientOptions options;
+  UpdateTable table;                   ///< of all tensors
+  double* squares = nullptr;           ///< [table.chunks]
+  double* of_tensors = nullptr;        ///< [2, table.count]
+  unsigned* tickets = nullptr;         ///< [table.count + 1], the last one of the grid
+  GradientFactors* factors = nullptr;  ///< [table.count]
+  GradientFindings* found = nullptr;   ///< null where gradients are not looked at
+};
 /// What a step needs beside its tensors, in device memory.
 struct UpdateScalars {
   const UpdateGroup* groups = nullptr;  ///< [count]
@@ -97,6 +108,7 @@ struct UpdateScalars {
   StepState* state = nullptr;
   GroupState* group_states = nullptr;  ///< [count]
   const LossReport* gate = nullptr;
+  GradientPass gradient;
 };
 /// One step of every tensor: see Backend::update.
 void update(const UpdateScalars& scalars, std::span<const UpdateRule> rules, const PassMemory& memory,

@@ -1,11 +1,12 @@
-// The optimizer step: one launch prepares the scalars of all groups, one more measures norms where a rule depends on
-// them, and one for each rule moves everything.
+// The optimizer step: one launch looks at all gradients where that is asked for, one prepares the scalars of all
+// groups, one more measures norms where a rule depends on them, and one for each rule moves everything.
 // budget: prepare_kernel registers<=128 spills=128
 // budget: observe_kernel registers<=64 spills=0
 // budget: update_kernel registers<=128 spills=0
 // budget: measure_kernel registers<=128 spills=0
 #include "kernels/update.cuh"
 
+#include "kernels/gradient.cuh"
 #include "kernels/pass.cuh"
 
 namespace fuselage::kernels {
@@ -18,7 +19,8 @@ constexpr int kPrepareThreads = 64;  // the most of a block
 /// which read them.
 __global__ void __launch_bounds__(kPrepareThreads)
     prepare_kernel(const __grid_constant__ UpdateScalars s, unsigned* ticket) {
-  const bool apply = !(s.gate && s.gate->rejected);
+  const StepVerdict verdict = judge_step(*s.state, s.gate, s.gradient.found);
+  const bool apply = verdict == StepVerdict::move;
   const std::int64_t step = s.state->step + 1;
   for (std::int64_t g = thread_of_grid(); g < s.count; g += threads_of_grid()) {
     if (apply)
@@ -27,12 +29,8 @@ __global__ void __launch_bounds__(kPrepareThreads)
       s.prepared[g].apply = false;
   }
   if (!last_block(ticket) || threadIdx.x > 0) return;
-  if (apply) {
-    s.state->step = step;
-    if (s.count > 0) s.state->lr = s.group_states[0].lr;
-  } else {
-    ++s.state->skipped;
-  }
+  count_step(s.gradient.options, verdict, s.gradient.found, s.count > 0 ? s.group_states[0].lr : s.state->lr, *s.state);
+  if (s.gradient.found) *s.gradient.found = {};
 }
 
 __global__ void __launch_bounds__(kPrepareThreads)
@@ -75,6 +73,7 @@ constexpr auto kRules = launches_of(Optimizers{});
 
 void update(const UpdateScalars& scalars, std::span<const UpdateRule> rules, const PassMemory& memory,
             CUstream_st* stream) {
+  if (scalars.gradient.found) look_at_gradients(scalars, stream);
   const int threads = threads_for(kPrepareThreads);
   launch({.name = "prepare update", .blocks = blocks_for(scalars.count, threads), .threads = threads, .stream = stream},
          prepare_kernel, scalars, &static_cast<Counters*>(memory.counters)->ticket);

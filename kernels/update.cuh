@@ -40,10 +40,18 @@ template <class R>
 struct ElementStep {
   Regularisation before;
   typename R::Step step;
+  GradientFactors factors;
 
+  template <int N>
+  __device__ __forceinline__ void prepare(float (&g)[N]) const {
+    if (factors.trivial()) return;
+#pragma unroll
+    for (int v = 0; v < N; ++v) g[v] = factors.of(g[v]);
+  }
   /// `n` of the places are elements, and all of them are computed.
   template <int N>
   __device__ __forceinline__ void move(float (&p)[N], float (&g)[N], float (&state)[optim::kMaxSlots][N]) const {
+    prepare(g);
 #pragma unroll
     for (int v = 0; v < N; ++v) {
       float slot[optim::kMaxSlots];
@@ -120,6 +128,10 @@ __device__ __forceinline__ ChunkPlace place_of(const UpdateTable& table, std::in
   return {t, c * kChunk, chunk_length(table.tensors[t].size, c)};
 }
 
+__device__ __forceinline__ GradientFactors factors_of(const UpdateTensor& tensor) {
+  return tensor.factors ? *tensor.factors : GradientFactors{};
+}
+
 template <class R>
 __global__ void __launch_bounds__(kUpdateThreads, 2)
     update_kernel(const __grid_constant__ UpdateRule rule, const PreparedGroup* prepared) {
@@ -129,7 +141,7 @@ __global__ void __launch_bounds__(kUpdateThreads, 2)
     const PreparedGroup& group = prepared[tensor.group];
     if (!group.apply) continue;
     const StepBytes& bytes = optim::NormRule<R> ? rule.fitted[at.tensor] : group.step;
-    const ElementStep<R> step{group.regularisation, bytes.of<R>()};
+    const ElementStep<R> step{group.regularisation, bytes.of<R>(), factors_of(tensor)};
     const int threads = static_cast<int>(blockDim.x), thread = static_cast<int>(threadIdx.x);
     const int whole = aligned(tensor) ? at.size / kUpdateWidth * kUpdateWidth : 0;
     for (int i = thread * kUpdateWidth; i < whole; i += threads * kUpdateWidth)
@@ -155,7 +167,7 @@ __global__ void __launch_bounds__(kUpdateThreads, 2)
     const UpdateTensor tensor = table.tensors[at.tensor];
     const PreparedGroup& group = prepared[tensor.group];
     if (!group.apply) continue;  // as all blocks at this tensor
-    const ElementStep<R> step{group.regularisation, group.step.of<R>()};
+    const ElementStep<R> step{group.regularisation, group.step.of<R>(), factors_of(tensor)};
     __syncthreads();  // the lanes of the last chunk were read
     for (int l = static_cast<int>(threadIdx.x); l < kLanes; l += static_cast<int>(blockDim.x)) {
       double p_sum = 0, measured_sum = 0;
@@ -164,6 +176,7 @@ __global__ void __launch_bounds__(kUpdateThreads, 2)
         float slot[optim::kMaxSlots];
 #pragma unroll
         for (int k = 0; k < R::slots; ++k) slot[k] = e.state[k][0];
+        step.prepare(e.g);
         step.before.apply(e.p[0], e.g[0]);
         const double p = e.p[0], measured = R::measured(step.step, e.p[0], e.g[0], slot);
         p_sum = fma(p, p, p_sum);

@@ -119,8 +119,9 @@ bool has_memory(const AnyOptimizer& rule) {
 }
 
 std::unique_ptr<ParameterSet> Backend::bind(std::span<const Parameter> parameters,
-                                            std::span<const ParameterGroup> groups) {
+                                            std::span<const ParameterGroup> groups, const GradientOptions& gradient) {
   check_groups(groups);
+  detail::check_fields(gradient);
   std::set<std::string_view> names;
   std::vector<Parameter> list;
   for (const Parameter& p : parameters) {
@@ -130,7 +131,7 @@ std::unique_ptr<ParameterSet> Backend::bind(std::span<const Parameter> parameter
     list.push_back(checked(p, groups));
   }
   check_overlaps(list);
-  auto set = run_bind(list, groups);
+  auto set = run_bind(list, groups, gradient);
   set->groups_.assign(groups.begin(), groups.end());
   return set;
 }
@@ -210,6 +211,12 @@ void check_report(const LossReport& report, BadLabels policy, bool raise_non_fin
                             report.first_bad_weight, report.first_bad_weight_row));
   if (raise_non_finite && report.nonfinite > 0)
     throw Error(Errc::non_finite, fmt::format("{} elements of the gradient are not finite", report.nonfinite));
+}
+
+void check_step(const StepState& state) {
+  if (state.stopped)
+    throw Error(Errc::non_finite,
+                fmt::format("the gradient after {} updates is not finite; nothing has moved since", state.step));
 }
 
 }  // namespace fuselage

@@ -158,9 +158,9 @@ class CpuBackend final : public Backend {
     if (report) *report = found;
   }
 
-  std::unique_ptr<ParameterSet> run_bind(std::span<const Parameter> parameters,
-                                         std::span<const ParameterGroup> groups) override {
-    return std::make_unique<cpu::Parameters>(parameters, groups);
+  std::unique_ptr<ParameterSet> run_bind(std::span<const Parameter> parameters, std::span<const ParameterGroup> groups,
+                                         const GradientOptions& gradient) override {
+    return std::make_unique<cpu::Parameters>(parameters, groups, gradient);
   }
   void run_set_groups(ParameterSet& parameters, std::span<const ParameterGroup> groups) override {
     static_cast<cpu::Parameters&>(parameters).set_groups(groups);

@@ -229,10 +229,10 @@ class CudaBackend final : public Backend {
     void* memory = report ? scratch(kernels::episodes_scratch(episodes)) : nullptr;
     kernels::episodes(episodes, advantages, report, memory, compute_.get());
   }
-  std::unique_ptr<ParameterSet> run_bind(std::span<const Parameter> parameters,
-                                         std::span<const ParameterGroup> groups) override {
+  std::unique_ptr<ParameterSet> run_bind(std::span<const Parameter> parameters, std::span<const ParameterGroup> groups,
+                                         const GradientOptions& gradient) override {
     use_device();
-    return std::make_unique<CudaParameters>(parameters, groups);
+    return std::make_unique<CudaParameters>(parameters, groups, gradient);
   }
   void run_set_groups(ParameterSet& parameters, std::span<const ParameterGroup> groups) override {
     require(!capturing_, Errc::bad_argument, "groups cannot be set while a capture is under way");

@@ -39,8 +39,9 @@ struct Optimizer::Stored {
   void* data;
 };
 
-Optimizer::Optimizer(Backend& backend, std::span<const Trainable> tensors, std::span<const ParameterGroup> groups)
-    : backend_(backend), groups_(groups.begin(), groups.end()) {
+Optimizer::Optimizer(Backend& backend, std::span<const Trainable> tensors, std::span<const ParameterGroup> groups,
+                     const GradientOptions& gradient)
+    : backend_(backend), groups_(groups.begin(), groups.end()), gradient_(gradient) {
   std::int64_t floats = 0;
   const auto used_by = [&](const Trainable& t) -> const AnyOptimizer& {
     if (t.group < 0 || static_cast<std::size_t>(t.group) >= groups_.size())
@@ -74,11 +75,20 @@ Optimizer::Optimizer(Backend& backend, std::span<const Trainable> tensors, std::
       if (const std::int64_t at = offsets[t * optim::kMaxSlots + k]; at >= 0) p.state[k] = state_.as<float>() + at;
     if (keeps_a_number(used_by(tensors[t]))) p.kept = kept_.as<double>() + t;
   }
-  set_ = backend_.bind(parameters_, groups_);
+  set_ = backend_.bind(parameters_, groups_, gradient_);
+  const float scale = static_cast<float>(gradient_.loss_scale);
+  backend_.copy(&steps()->loss_scale, &scale, sizeof scale);
 }
 
-Optimizer::Optimizer(Backend& backend, std::span<const Trainable> tensors, const ParameterGroup& group)
-    : Optimizer(backend, tensors, std::span(&group, 1)) {}
+Optimizer::Optimizer(Backend& backend, std::span<const Trainable> tensors, const ParameterGroup& group,
+                     const GradientOptions& gradient)
+    : Optimizer(backend, tensors, std::span(&group, 1), gradient) {}
+
+ConstView Optimizer::loss_scale() const {
+  return gradient_.loss_scale > 0 ? ConstView(&steps()->loss_scale, 1) : ConstView();
+}
+
+void Optimizer::restart() { backend_.zero(&steps()->stopped, sizeof(StepState::stopped)); }
 
 void Optimizer::set_groups(std::span<const ParameterGroup> groups) {
   backend_.set_groups(*set_, groups);
@@ -89,6 +99,12 @@ std::vector<Optimizer::Stored> Optimizer::stored() const {
   std::vector<Stored> list{
       {"optimizer.groups", DType::f64, {static_cast<std::int64_t>(groups_.size()), kGroupNumbers}, group_states()},
       {"optimizer.step", DType::i64, {2}, steps()}};
+  if (gradient_.loss_scale > 0) {
+    list.push_back({"optimizer.loss_scale", DType::f32, {1}, &steps()->loss_scale});
+    list.push_back({"optimizer.good", DType::i64, {1}, &steps()->good});
+  }
+  if (gradient_.nonfinite == BadGradient::stop)
+    list.push_back({"optimizer.stopped", DType::i32, {1}, &steps()->stopped});
   for (std::size_t t = 0; t < parameters_.size(); ++t) {
     const Parameter& p = parameters_[t];
     for (int k = 0; k < optim::kMaxSlots; ++k)
@@ -139,6 +155,14 @@ void Optimizer::load(const TensorFile& file) {
       throw Error(Errc::mismatch, fmt::format("the state has a tensor '{}', which no parameter has", name));
   for (const std::int64_t count : file.at("optimizer.step").as<std::int64_t>())
     if (count < 0) throw Error(Errc::mismatch, fmt::format("the state's 'optimizer.step' holds {}", count));
+  if (gradient_.loss_scale > 0) {
+    const float scale = file.at("optimizer.loss_scale").as<float>()[0];
+    if (!(scale >= gradient_.least_scale && scale <= gradient_.greatest_scale))
+      throw Error(Errc::mismatch, fmt::format("the state's 'optimizer.loss_scale' is {}, outside [{}, {}]", scale,
+                                              gradient_.least_scale, gradient_.greatest_scale));
+    if (const auto good = file.at("optimizer.good").as<std::int64_t>()[0]; good < 0)
+      throw Error(Errc::mismatch, fmt::format("the state's 'optimizer.good' holds {}", good));
+  }
 
   backend_.synchronize();
   for (const Stored& tensor : wanted) {

@@ -246,6 +246,29 @@ struct Memory {
 void step(std::string_view name, const Options& options, std::int64_t t, double lr, std::vector<double>& p,
           const std::vector<double>& g, std::vector<std::vector<double>>& state, Memory& memory);
 
+/// What all gradients of a step hold.
+struct GradientNorms {
+  std::int64_t nonfinite = 0;  ///< elements, after unscaling
+  double norm = 0;             ///< of all, as clip_norm sees it
+};
+
+/// What happens to the gradients of a step before any rule, in place; 0 leaves a step out. loss_scale > 0: g <-
+/// g/scale. clip_value=0: g <- max(-clip_value, min(clip_value, g)). clip_tensor=0: g <- g min(1, clip_tensor/|g|), the
+/// norm that of the tensor. clip_norm=0: likewise, the norm that of all tensors. The other options are those of
+/// scale_after().
+GradientNorms prepare_gradients(const Options& options, double scale, std::vector<std::vector<double>>& gradients);
+
+/// A loss scale, and how many steps in a row were made since it changed.
+struct LossScale {
+  double scale = 1;
+  std::int64_t good = 0;
+};
+
+/// The loss scale after a step: growth=2, backoff=0.5, interval=2000, least_scale=2^-100, greatest_scale=2^100. After
+/// an overflow scale backoff, not below the least; after `interval` good steps in a row scale growth, not above the
+/// greatest; interval 0: never.
+LossScale scale_after(const Options& options, bool overflow, LossScale before);
+
 std::int64_t state_count(std::string_view name);
 std::vector<std::string> optimizer_names();
 

@@ -148,18 +148,22 @@ class Backend {
   void discounted_returns(const Episodes& episodes, EpisodesReport* report = nullptr);
   /// Generalised advantage estimates, and returns where they are asked for. `report` as above.
   void gae(const Episodes& episodes, EpisodesReport* report = nullptr);
-  /// Checks parameters and groups (names, sizes, overlaps, fields) and lays them out for update().
-  std::unique_ptr<ParameterSet> bind(std::span<const Parameter> parameters, std::span<const ParameterGroup> groups);
+  /// Checks parameters, groups and options (names, sizes, overlaps, fields) and lays them out for update().
+  std::unique_ptr<ParameterSet> bind(std::span<const Parameter> parameters, std::span<const ParameterGroup> groups,
+                                     const GradientOptions& gradient = {});
   /// One group for all.
-  std::unique_ptr<ParameterSet> bind(std::span<const Parameter> parameters, const ParameterGroup& group) {
-    return bind(parameters, std::span(&group, 1));
+  std::unique_ptr<ParameterSet> bind(std::span<const Parameter> parameters, const ParameterGroup& group,
+                                     const GradientOptions& gradient = {}) {
+    return bind(parameters, std::span(&group, 1), gradient);
   }
   /// Gives a set's groups other numbers, for updates queued from now on and for replays of captured ones: the rules and
   /// the state values that they use must be those that the set was bound with. Not while a capture is under way.
   void set_groups(ParameterSet& parameters, std::span<const ParameterGroup> groups);
   /// One step of every parameter in place: step += 1, and for each group lr = rule.lr * the schedule's factor.
-  /// Where `gate` reports bad labels or values that are not finite, nothing changes but state->skipped. `state`,
-  /// `groups` (one for each group of the set) and `gate` are device memory; gate may be null.
+  /// Where `gate` reports bad labels or values that are not finite, nothing changes but state->skipped and the loss
+  /// scale; likewise where the set's GradientOptions find that a gradient is not finite. `state`, `groups` (one for
+  /// each group of the set) and `gate` are device memory; gate may be null. With a loss scale, state->loss_scale is
+  /// what the loss was multiplied by: the caller sets it at first, and hands it to the loss as LossBatch::upstream.
   void update(ParameterSet& parameters, StepState* state, GroupState* groups, const LossReport* gate);
 
   /// Tells the plateaus of the set's schedules what was measured: `value` is a number in device memory, as a report's
@@ -203,7 +207,8 @@ class Backend {
   virtual void run_episodes(const Episodes& episodes, bool advantages, EpisodesReport* report) = 0;
   /// `parameters` have null in place of state that is not used.
   virtual std::unique_ptr<ParameterSet> run_bind(std::span<const Parameter> parameters,
-                                                 std::span<const ParameterGroup> groups) = 0;
+                                                 std::span<const ParameterGroup> groups,
+                                                 const GradientOptions& gradient) = 0;
   virtual void run_set_groups(ParameterSet& parameters, std::span<const ParameterGroup> groups) = 0;
   virtual void run_update(ParameterSet& parameters, StepState* state, GroupState* groups, const LossReport* gate) = 0;
   virtual void run_observe(ParameterSet& parameters, GroupState* groups, const double* value) = 0;
@@ -261,5 +266,7 @@ std::unique_ptr<Backend> make_backend(std::string_view device, std::string* why 
 
 /// Throws Error(bad_label) or Error(non_finite) when a report says so and the policy is to raise.
 void check_report(const LossReport& report, BadLabels policy, bool raise_non_finite);
+/// Throws Error(non_finite) when a step has stopped because a gradient was not finite.
+void check_step(const StepState& state);
 
 }  // namespace fuselage

@@ -31,8 +31,10 @@ class Optimizer {
  public:
   /// Throws Error naming the tensor or the group: names twice, memory that overlaps or is missing, negative extents,
   /// types that are not fp32, bf16 or fp16, groups that are not there, fields out of their range.
-  Optimizer(Backend& backend, std::span<const Trainable> tensors, std::span<const ParameterGroup> groups);
-  Optimizer(Backend& backend, std::span<const Trainable> tensors, const ParameterGroup& group);
+  Optimizer(Backend& backend, std::span<const Trainable> tensors, std::span<const ParameterGroup> groups,
+            const GradientOptions& gradient = {});
+  Optimizer(Backend& backend, std::span<const Trainable> tensors, const ParameterGroup& group,
+            const GradientOptions& gradient = {});
 
   /// Queues one step of every tensor; see Backend::update. `gate` is device memory, or null.
   void step(const LossReport* gate = nullptr) { backend_.update(*set_, steps(), group_states(), gate); }
@@ -41,6 +43,12 @@ class Optimizer {
   /// See Backend::set_groups.
   void set_groups(std::span<const ParameterGroup> groups);
   const std::vector<ParameterGroup>& groups() const { return groups_; }
+  const GradientOptions& gradient_options() const { return gradient_; }
+  /// What the loss is to be multiplied by, as LossBatch::upstream: one number in device memory, which steps move; no
+  /// view without a loss scale.
+  ConstView loss_scale() const;
+  /// Queues that steps move again after one has stopped (BadGradient::stop).
+  void restart();
 
   /// Counters and the groups' rates and numbers, in device memory.
   StepState* steps() const { return steps_.as<StepState>(); }
@@ -54,6 +62,8 @@ class Optimizer {
   ///   "NAME.state0" ...  fp32, the tensor's shape      "NAME.kept"        fp64 [1]
   ///   "optimizer.step"   i64 [2]: made, skipped        "optimizer.groups" fp64 [groups, 6 + kMaxMemory]:
   ///                                                     lr, memory, what a plateau keeps (schedule/plateau.h)
+  ///   "optimizer.loss_scale" fp32 [1], "optimizer.good" i64 [1]  with a loss scale
+  ///   "optimizer.stopped" i32 [1]                                where a gradient that is not finite stops
   /// metadata "optimizer.G": the rule of group G.
   TensorFile save() const;
   /// Takes over what save() gave. Throws Error(mismatch) that names the tensor or the group, and leaves everything as
@@ -67,6 +77,7 @@ class Optimizer {
 
   Backend& backend_;
   std::vector<ParameterGroup> groups_;
+  GradientOptions gradient_;
   std::vector<Parameter> parameters_;
   std::vector<std::vector<std::int64_t>> shapes_;
   Buffer steps_, group_states_, state_, kept_;

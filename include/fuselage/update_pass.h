@@ -10,17 +10,11 @@
 
 #include "fuselage/core/math.h"
 #include "fuselage/core/plain.h"
+#include "fuselage/gradient_pass.h"
 #include "fuselage/optimizers.h"
 #include "fuselage/schedules.h"
 
 namespace fuselage {
-
-/// What the device keeps of a training run between steps; lives in device memory, so that a captured graph goes on.
-struct StepState {
-  std::int64_t step = 0;     ///< updates that were made
-  std::int64_t skipped = 0;  ///< steps whose gradient was not finite or whose labels were bad: nothing was changed
-  double lr = 0;             ///< the learning rate of the first group's last update
-};
 
 /// What the device keeps of a group of parameters between steps; device memory, 0 at first.
 struct GroupState {

@@ -1,4 +1,5 @@
-// Optimizer steps as cases: sets of tensors of all sizes and types, with schedules, gates and several steps.
+// Optimizer steps as cases: sets of tensors of all sizes and types, with schedules, gates and several steps; and what
+// happens to their gradients before the rules.
 #include <fmt/format.h>
 
 #include "tests/cases/image.h"
@@ -21,6 +22,7 @@ enum StepFactor : std::size_t {
   kGroups,
   kBlocks,
   kThreads,
+  kGradient,
 };
 enum class Gate { none, open, closed, closed_in_step_2 };
 
@@ -56,6 +58,18 @@ struct StepPlan {
   std::vector<AnyOptimizer> rules;
   std::vector<UpdateOptions> options = few_settings_of(UpdateOptions{});
   std::vector<ScheduleSpec> schedules;
+  std::vector<GradientOptions> gradients{GradientOptions{}};
+
+  /// What happens to gradients before any rule, beside a rule without norms, one with two states and one with norms.
+  static StepPlan of_gradients(DType type, Size size) {
+    StepPlan plan(optim::Lion{}, type, size);
+    plan.rules = {optim::Sgd{}, optim::AdamW{}, optim::Lamb{}};
+    plan.gradients = few_settings_of(GradientOptions{});
+    for (const char* text : {"clip_norm=1,clip_tensor=0.5", "clip_value=0.25,loss_scale=3,interval=1,growth=1.5",
+                             "loss_scale=1024,clip_norm=0.01", "clip_norm=1e30,nonfinite=stop", "clip_norm=1e-40"})
+      plan.gradients.push_back(parse_gradient_options(text));
+    return plan;
+  }
 
   StepPlan(const AnyOptimizer& entry, DType type, Size size)
       : dtype(type), sizes(all_sizes(size)), rules(few_settings_of(entry)) {
@@ -94,6 +108,8 @@ struct StepPlan {
         {"numbers", {"ordinary", "not finite", "extreme"}},
         {"groups", {"one", "two rules and a frozen group", "70"}}};
     for (Factor& factor : limit_factors(false)) space.factors.push_back(std::move(factor));
+    if (gradients.size() > 1)
+      space.factors.push_back(factor_of("gradient", gradients, [](const GradientOptions& g) { return to_string(g); }));
     return space;
   }
 };
@@ -109,6 +125,7 @@ struct TensorImages {
 struct StepInputs {
   std::vector<ParameterGroup> groups;
   std::vector<GroupState> group_states;
+  GradientOptions gradient;
   Gate gate;
   StepState start;
   int steps;
@@ -137,10 +154,12 @@ StepInputs make_inputs(const StepPlan& plan, const Levels& levels, const std::st
   const auto at = [&](StepFactor factor) { return static_cast<std::size_t>(levels[factor]); };
   const Noise noise(words);
   const ParameterGroup own{{plan.rules[at(kRule)], plan.options[at(kOptions)]}, plan.schedules[at(kSchedule)]};
-  StepInputs in{{own}, {}, static_cast<Gate>(levels[kGate]), {}, levels[kSteps] > 0 ? 3 : 1, {}};
+  const GradientOptions& gradient = plan.gradients.size() > 1 ? plan.gradients[at(kGradient)] : plan.gradients[0];
+  StepInputs in{{own}, {}, gradient, static_cast<Gate>(levels[kGate]), {}, levels[kSteps] > 0 ? 3 : 1, {}};
   if (levels[kGroups] == 1) in.groups = with_other_groups(own, own.optimizer.rule.index());
   if (levels[kGroups] == 2) in.groups = many_groups(own);
   in.start.step = levels[kBefore] > 0 ? 1000 : 0;
+  in.start.loss_scale = static_cast<float>(gradient.loss_scale);
   // Before: a product of nadam's, or a sum of weights and the greatest rate.
   for (const ParameterGroup& group : in.groups)
     in.group_states.push_back(in.start.step > 0 ? GroupState{0, {0.25, group.lr()}, {}} : GroupState{});
@@ -208,10 +227,11 @@ Outcome run_steps(Backend& backend, const StepInputs& in) {
     if (keeps_a_number(rule)) p.kept = kept_there.as<double>() + parameters.size();
     parameters.push_back(p);
   }
-  const auto set = backend.bind(parameters, in.groups);
+  const auto set = backend.bind(parameters, in.groups, in.gradient);
   for (int step = 0; step < in.steps; ++step) {
     LossReport report;
     report.value = 1;  // and never better
+    report.nonfinite = in.gate == Gate::closed;
     report.rejected = in.gate == Gate::closed || (in.gate == Gate::closed_in_step_2 && step == 1);
     backend.copy(gate.data(), &report, sizeof report);
     for (std::size_t t = 0; t < in.tensors.size() && step > 0; ++t) {
@@ -232,6 +252,13 @@ Outcome run_steps(Backend& backend, const StepInputs& in) {
   Outcome outcome;
   outcome.parts = {Part::number("step", counters.step), Part::number("skipped", counters.skipped),
                    Part::number("lr", counters.lr)};
+  if (in.gradient.any()) {
+    outcome.parts.push_back(Part::number("nonfinite", counters.nonfinite));
+    outcome.parts.push_back(Part::number("norm", counters.norm));
+    outcome.parts.push_back(Part::number("good", counters.good));
+    outcome.parts.push_back(Part::number("loss scale", counters.loss_scale));
+    outcome.parts.push_back(Part::number("stopped", counters.stopped));
+  }
   for (std::size_t g = 0; g < group_states.size(); ++g) {
     outcome.parts.push_back(Part::number(fmt::format("lr of group {}", g), group_states[g].lr));
     for (const double number : group_states[g].memory)
@@ -253,21 +280,24 @@ Outcome run_steps(Backend& backend, const StepInputs& in) {
 
 std::vector<Group> optimizer_groups(Size size) {
   std::vector<Group> groups;
+  const auto add = [&](const char* kind, std::string_view name, const StepPlan& plan) {
+    Group& group = groups.emplace_back();
+    group.name = fmt::format("{} {} {}", kind, name, name_of(plan.dtype));
+    if (plan.gradients.size() <= 1) group.entry = fmt::format("{} {}", kind, name);
+    group.kind = kind;
+    group.own_kernels = plan.gradients.size() > 1;
+    group.space = plan.space();
+    group.prepare = [plan, name = group.name, space = group.space](const Levels& levels) -> CaseRun {
+      return
+          [in = make_inputs(plan, levels, name + ": " + space.text(levels))](Backend& b) { return run_steps(b, in); };
+    };
+    group.limits = [](const Levels& l) { return limits_of(l[kBlocks], l[kThreads], 0, 0); };
+  };
   Optimizers::for_each([&]<class R>() {
-    for (const DType type : {DType::f32, DType::bf16, DType::f16}) {
-      const StepPlan plan(R{}, type, size);
-      Group& group = groups.emplace_back();
-      group.entry = "optimizer " + std::string(R::name);
-      group.name = group.entry + " " + std::string(name_of(type));
-      group.kind = "optimizer";
-      group.space = plan.space();
-      group.prepare = [plan, name = group.name, space = group.space](const Levels& levels) -> CaseRun {
-        return
-            [in = make_inputs(plan, levels, name + ": " + space.text(levels))](Backend& b) { return run_steps(b, in); };
-      };
-      group.limits = [](const Levels& l) { return limits_of(l[kBlocks], l[kThreads], 0, 0); };
-    }
+    for (const DType type : {DType::f32, DType::bf16, DType::f16}) add("optimizer", R::name, {R{}, type, size});
   });
+  for (const DType type : {DType::f32, DType::bf16, DType::f16})
+    add("gradients", "before an update", StepPlan::of_gradients(type, size));
   return groups;
 }
 

@@ -78,7 +78,8 @@ TEST_F(DeviceTraining, IsWithinReachOfTheCpu) {
 class TinyStep {
  public:
   static constexpr std::int64_t kSize = 37;
-  explicit TinyStep(Backend& device) : device_(device) {
+  explicit TinyStep(Backend& device, std::string_view gradient = "none")
+      : device_(device), gradient_options_(parse_gradient_options(gradient)) {
     for (Buffer* b : {&value_, &gradient_, &first_, &second_, &target_})
       *b = Buffer(device, kSize * sizeof(float), Buffer::Kind::device);
     report_ = Buffer(device, sizeof(LossReport), Buffer::Kind::device);
@@ -95,7 +96,10 @@ class TinyStep {
     device.synchronize();
     const Parameter parameter{"p",   value_.data(), gradient_.data(), {first_.as<float>(), second_.as<float>()},
                               kSize, DType::f32};
-    set_ = device.bind({&parameter, 1}, group_);
+    set_ = device.bind({&parameter, 1}, group_, gradient_options_);
+    const float scale = static_cast<float>(gradient_options_.loss_scale);
+    device.copy(&state_.as<StepState>()->loss_scale, &scale, sizeof scale);
+    device.synchronize();
   }
 
   void run() {
@@ -103,6 +107,8 @@ class TinyStep {
     batch.prediction = ConstView{value_.data(), DType::f32, 1, kSize, kSize, 1};
     batch.target = ConstView{target_.data(), DType::f32, 1, kSize, kSize, 1};
     batch.gradient = View{gradient_.data(), DType::f32, 1, kSize, kSize, 1};
+    batch.scale = 1000;
+    if (gradient_options_.loss_scale > 0) batch.upstream = ConstView(&state_.as<StepState>()->loss_scale, 1);
     device_.loss(loss_, batch, report_.as<LossReport>());
     device_.update(*set_, state_.as<StepState>(), groups_.as<GroupState>(), report_.as<LossReport>());
   }
@@ -116,17 +122,20 @@ class TinyStep {
 
  private:
   Backend& device_;
+  GradientOptions gradient_options_;
   AnyLoss loss_ = Losses::make("huber", "loss");
   ParameterGroup group_{OptimizerSpec::parse("adamw:lr=1e-2"), ScheduleSpec::parse("cosine:total=2000")};
   Buffer value_, gradient_, first_, second_, target_, report_, state_, groups_;
   std::unique_ptr<ParameterSet> set_;
 };
 
-TEST_F(DeviceTraining, AThousandReplaysAreAThousandSteps) {
+class Replays : public DeviceTraining, public ::testing::WithParamInterface<const char*> {};
+
+TEST_P(Replays, AThousandAreAThousandSteps) {
   constexpr int kSteps = 1000;
-  TinyStep eager(*device_), captured(*device_);
+  TinyStep eager(*device_, GetParam()), captured(*device_, GetParam());
   const auto cpu = make_backend("cpu", nullptr, 1);
-  TinyStep host(*cpu);
+  TinyStep host(*cpu, GetParam());
   captured.run();  // scratch memory is there from now on
   device_->begin_capture();
   captured.run();
@@ -134,10 +143,22 @@ TEST_F(DeviceTraining, AThousandReplaysAreAThousandSteps) {
   EXPECT_EQ(captured.state().step, 1) << "a capture runs nothing";
   for (int i = 1; i < kSteps; ++i) device_->replay(*graph);
   for (int i = 0; i < kSteps; ++i) eager.run(), host.run();
-  EXPECT_EQ(captured.state().step, kSteps);
+  const StepState end = captured.state(), wanted = host.state();
+  EXPECT_EQ(end.step + end.skipped, kSteps);
+  EXPECT_EQ(end.step, wanted.step);
+  EXPECT_EQ(end.loss_scale, wanted.loss_scale);
+  EXPECT_EQ(end.norm, wanted.norm);
   EXPECT_EQ(captured.values(), eager.values());
   EXPECT_EQ(captured.values(), host.values());
+  const bool scaled = parse_gradient_options(GetParam()).loss_scale > 0;
+  EXPECT_EQ(scaled, end.skipped > 10) << "the scale overflows now and then";
 }
+
+// Gradients are up to 27, so that the scale overflows whenever it has grown.
+INSTANTIATE_TEST_SUITE_P(
+    DeviceTraining, Replays,
+    ::testing::Values("none", "clip_norm=0.05,clip_tensor=0.06,clip_value=0.02",
+                      "loss_scale=1e37,greatest_scale=8e37,interval=20,growth=1024,clip_norm=0.05,backoff=0.25"));
 
 }  // namespace
 }  // namespace fuselage

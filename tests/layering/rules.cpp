@@ -31,7 +31,7 @@ int layer_of(std::string_view path) {
       {"array.h", 4},         {"data.h", 4},        {"nn.h", 4},       {"optimizer.h", 4},
       {"history.h", 4},       {"own_loss.h", 3},    {"tile.h", 3},     {"tile_loss.h", 3},
       {"custom_loss.h", 3},   {"update_pass.h", 3}, {"validate.h", 4}, {"checkpoint.h", 5},
-      {"train.h", 5},         {"fuselage.h", 6},    {"c_api.h", 6},
+      {"train.h", 5},         {"fuselage.h", 6},    {"c_api.h", 6},    {"gradient_pass.h", 3},
   };
   const auto found = layers.find(name);
   return found == layers.end() ? -1 : found->second;
@@ -49,7 +49,7 @@ bool is_pass_data(std::string_view header) {
       "include/fuselage/batch.h",         "include/fuselage/loss_pass.h",     "include/fuselage/row_pass.h",
       "include/fuselage/term_pass.h",     "include/fuselage/episodes.h",      "include/fuselage/fairness.h",
       "include/fuselage/fairness_pass.h", "include/fuselage/batch_triplet.h", "include/fuselage/pair_pass.h",
-      "include/fuselage/own_loss.h",      "include/fuselage/update_pass.h"};
+      "include/fuselage/own_loss.h",      "include/fuselage/update_pass.h",   "include/fuselage/gradient_pass.h"};
   return headers.contains(header);
 }
 

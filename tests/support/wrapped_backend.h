@@ -74,9 +74,9 @@ class WrappedBackend : public Backend {
   void run_episodes(const Episodes& episodes, bool advantages, EpisodesReport* report) override {
     advantages ? inner_->gae(episodes, report) : inner_->discounted_returns(episodes, report);
   }
-  std::unique_ptr<ParameterSet> run_bind(std::span<const Parameter> parameters,
-                                         std::span<const ParameterGroup> groups) override {
-    return inner_->bind(parameters, groups);
+  std::unique_ptr<ParameterSet> run_bind(std::span<const Parameter> parameters, std::span<const ParameterGroup> groups,
+                                         const GradientOptions& gradient) override {
+    return inner_->bind(parameters, groups, gradient);
   }
   void run_set_groups(ParameterSet& parameters, std::span<const ParameterGroup> groups) override {
     inner_->set_groups(parameters, groups);

@@ -107,6 +107,13 @@ struct UpdateRun {
   const float* gradient;
   float* state[optim::kMaxSlots];
   std::int64_t size;
+  GradientFactors factors;
+};
+
+/// What a chunk of a gradient holds: the sum of squares, and how many elements are not finite.
+struct GradientChunk {
+  double square;
+  std::int64_t nonfinite;
 };
 
 /// Sums of squares over a chunk: of the parameters, and of what a rule measures.
@@ -132,6 +139,7 @@ using RowSumsRowsFn = void (*)(const RowSumsPass&, std::int64_t first_row, std::
                                Counts&);
 using UpdateFn = void (*)(const Regularisation&, const StepBytes&, const UpdateRun&);
 using MeasureFn = ChunkSquares (*)(const Regularisation&, const StepBytes&, const UpdateRun&);
+using GradientFn = GradientChunk (*)(const GradientFactors&, const float* gradient, int n);
 using FloatsFromFn = void (*)(const void* from, float* to, int n);
 using FloatsToFn = void (*)(const float* from, void* to, int n);
 using LayerFn = void (*)(const LayerRows&);
@@ -146,6 +154,7 @@ struct Target {
   RowSumsRowsFn rows;
   UpdateFn update[Optimizers::size];
   MeasureFn measure[Optimizers::size];  ///< null for rules that depend on no norms
+  GradientFn gradient;                  ///< of a chunk
   FloatsFromFn floats_from[kTypes];
   FloatsToFn floats_to[kTypes];
   LayerFn forward[Activations::size];

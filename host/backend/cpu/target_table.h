@@ -62,6 +62,7 @@ consteval Target make_target(const char* name) {
   table.softmax[2] = &softmax_rows<V, f16>;
   table.rows = &row_sums_rows<V>;
   add_rules<V>(table, Optimizers{});
+  table.gradient = &gradient_chunk<V>;
   add_types<V, float, bf16, f16>(table);
   add_activations<V>(table, Activations{});
   return table;

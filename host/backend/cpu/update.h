@@ -9,11 +9,13 @@
 namespace fuselage::cpu {
 
 template <class V, class R>
-FUSELAGE_HD void update_vector(const Regularisation& before, const typename R::Step& step, float* value,
-                               const float* gradient, float* const (&state)[optim::kMaxSlots], std::int64_t i) {
+FUSELAGE_HD void update_vector(const GradientFactors& factors, const Regularisation& before,
+                               const typename R::Step& step, float* value, const float* gradient,
+                               float* const (&state)[optim::kMaxSlots], std::int64_t i) {
   using S = Simd<V>;
   V p = S::load(value + i), g = S::load(gradient + i), slot[optim::kMaxSlots];
   for (int k = 0; k < R::slots; ++k) slot[k] = state[k] ? S::load(state[k] + i) : V(0);
+  if (!factors.trivial()) g = factors.of(g);
   before.apply(p, g);
   R::update(step, p, g, slot);
   store(p, value + i);
@@ -25,6 +27,7 @@ template <class V, class R>
 void update_run(const Regularisation& before, const StepBytes& bytes, const UpdateRun& run) {
   constexpr int kWidth = Simd<V>::kWidth;
   const Regularisation options = before;
+  const GradientFactors factors = run.factors;
   const typename R::Step step = bytes.of<R>();
   float* state[optim::kMaxSlots];
   for (int k = 0; k < optim::kMaxSlots; ++k) state[k] = run.state[k];
@@ -36,9 +39,9 @@ void update_run(const Regularisation& before, const StepBytes& bytes, const Upda
       for (int k = 0; k < R::slots; ++k)
         if (state[k]) __builtin_prefetch(state[k] + i + 512, 1, 3);
     }
-    update_vector<V, R>(options, step, run.value, run.gradient, state, i);
+    update_vector<V, R>(factors, options, step, run.value, run.gradient, state, i);
   }
-  for (; i < run.size; ++i) update_vector<float, R>(options, step, run.value, run.gradient, state, i);
+  for (; i < run.size; ++i) update_vector<float, R>(factors, options, step, run.value, run.gradient, state, i);
 }
 
 /// Adds the squares of a chunk's parameters and of what the rule measures, in the canonical order.
@@ -51,6 +54,7 @@ ChunkSquares measure_run(const Regularisation& before, const StepBytes& bytes, c
     using S = Simd<W>;
     W p = S::load(run.value + i), g = S::load(run.gradient + i), slot[optim::kMaxSlots];
     for (int k = 0; k < R::slots; ++k) slot[k] = run.state[k] ? S::load(run.state[k] + i) : W(0);
+    if (!run.factors.trivial()) g = run.factors.of(g);
     before.apply(p, g);
     store_raw(p, p_tile + l);
     store_raw(R::measured(step, p, g, slot), measured_tile + l);
@@ -68,6 +72,32 @@ ChunkSquares measure_run(const Regularisation& before, const StepBytes& bytes, c
     }
   }
   return {add_lanes(p_lanes), add_lanes(measured_lanes)};
+}
+
+/// Looks at a chunk of a gradient: see GradientOptions.
+template <class V>
+GradientChunk gradient_chunk(const GradientFactors& before, const float* gradient, int size) {
+  constexpr int kWidth = Simd<V>::kWidth;
+  double lanes[kLanes] = {};
+  float unscaled[kLanes], limited[kLanes];
+  std::int64_t nonfinite = 0;
+  const auto look = [&]<class W>(W, int i, int l) {
+    const W x = before.unscaled(Simd<W>::load(gradient + i));
+    store_raw(x, unscaled + l);
+    store_raw(before.limited(x), limited + l);
+  };
+  for (int first = 0; first < size; first += kLanes) {
+    const int n = size - first < kLanes ? size - first : kLanes;
+    int l = 0;
+    for (; l + kWidth <= n; l += kWidth) look(V(), first + l, l);
+    for (; l < n; ++l) look(0.0f, first + l, l);
+    for (l = 0; l < n; ++l) {
+      const double g = limited[l];
+      lanes[l] = fma(g, g, lanes[l]);
+      nonfinite += !(abs(unscaled[l]) < __builtin_inff());
+    }
+  }
+  return {add_lanes(lanes), nonfinite};
 }
 
 template <class V, class T>

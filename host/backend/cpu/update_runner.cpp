@@ -22,9 +22,10 @@ Void* at(Void* data, DType type, std::int64_t i) {
 /// Calls f(run) for elements [first, first + n) of a tensor as floats: for fp32 once on its own memory, for others on
 /// tiles, whose values are written back.
 template <class F>
-void for_each_run(const Target& target, const Parameter& p, std::int64_t first, std::int64_t n, F&& f) {
+void for_each_run(const Target& target, const Parameter& p, const GradientFactors& factors, std::int64_t first,
+                  std::int64_t n, F&& f) {
   const auto run_at = [&](float* value, const float* gradient, std::int64_t i, std::int64_t size) {
-    UpdateRun run{value, gradient, {}, size};
+    UpdateRun run{value, gradient, {}, size, factors};
     for (int k = 0; k < optim::kMaxSlots; ++k) run.state[k] = p.state[k] ? p.state[k] + i : nullptr;
     return run;
   };
@@ -43,6 +44,9 @@ void for_each_run(const Target& target, const Parameter& p, std::int64_t first, 
   }
 }
 
+GradientFactors factors_of(const Parameters& set, std::int64_t tensor) {
+  return set.factors.empty() ? GradientFactors{} : set.factors[index_of(tensor)];
+}
 const PreparedGroup& group_of(const Parameters& set, const Parameter& p) { return set.prepared[index_of(p.group)]; }
 std::size_t rule_of(const Parameters& set, const Parameter& p) {
   return static_cast<std::size_t>(set.groups[index_of(p.group)].rule.index());
@@ -69,7 +73,7 @@ void measure(const Target& target, Parameters& set, int threads) {
       const std::int64_t c = chunk - set.first_chunk[index_of(t)];
       // A chunk's lanes go on from tile to tile, so a narrower type is widened whole.
       alignas(64) float value[kChunk], gradient[kChunk];
-      UpdateRun run{nullptr, nullptr, {}, chunk_length(p.size, c)};
+      UpdateRun run{nullptr, nullptr, {}, chunk_length(p.size, c), factors_of(set, t)};
       for (int k = 0; k < optim::kMaxSlots; ++k) run.state[k] = p.state[k] ? p.state[k] + c * kChunk : nullptr;
       if (p.dtype == DType::f32) {
         run.value = static_cast<float*>(p.value) + c * kChunk;
@@ -110,7 +114,7 @@ void move(const Target& target, const Parameters& set, int threads) {
       if (!group.apply) continue;
       const std::int64_t start = (run - set.first_run[index_of(t)]) * kUpdateRun;
       const StepBytes& step = set.measured(p) ? set.fitted[index_of(t)] : group.step;
-      for_each_run(target, p, start, std::min(kUpdateRun, p.size - start),
+      for_each_run(target, p, factors_of(set, t), start, std::min(kUpdateRun, p.size - start),
                    [&](const UpdateRun& piece) { target.update[rule_of(set, p)](group.regularisation, step, piece); });
     }
   });
@@ -118,33 +122,45 @@ void move(const Target& target, const Parameters& set, int threads) {
 
 }  // namespace
 
-Parameters::Parameters(std::span<const Parameter> list, std::span<const ParameterGroup> list_of_groups)
+Parameters::Parameters(std::span<const Parameter> list, std::span<const ParameterGroup> list_of_groups,
+                       const GradientOptions& options)
     : tensors(list.begin(), list.end()),
       groups(list_of_groups.begin(), list_of_groups.end()),
       prepared(list_of_groups.size()),
       first_run{0},
-      first_chunk{0} {
+      first_chunk{0},
+      gradient(options) {
   for (const Parameter& p : tensors) {
     first_run.push_back(first_run.back() + ceil_div(p.size, kUpdateRun));
     first_chunk.push_back(first_chunk.back() + (measured(p) ? chunks_of(p.size) : 0));
   }
   squares.resize(index_of(first_chunk.back()));
   if (!squares.empty()) fitted.resize(tensors.size());
+  if (gradient.any()) factors.assign(tensors.size(), gradient_factors(gradient, 1));
+  if (!gradient.passes()) return;
+  first_gradient.push_back(0);
+  for (const Parameter& p : tensors) first_gradient.push_back(first_gradient.back() + chunks_of(p.size));
+  gradient_squares.resize(index_of(first_gradient.back()));
+  tensor_squares.resize(tensors.size());
 }
 
 void update(const Target& target, Parameters& set, StepState& state, GroupState* groups, const LossReport* gate,
             int threads) {
-  if (gate && gate->rejected) {
-    ++state.skipped;
-    return;
+  StepVerdict verdict = judge_step(state, gate, nullptr);
+  GradientFindings found;
+  const bool looks = set.gradient.passes();
+  if (looks && verdict == StepVerdict::move) {
+    found = look_at_gradients(target, set, state.loss_scale, threads);
+    verdict = judge_step(state, gate, &found);
   }
   {
     const StandardFloats floats;
-    ++state.step;
-    for (std::size_t g = 0; g < set.groups.size(); ++g)
-      prepare_group(set.groups[g], state.step, groups[g], set.prepared[g]);
-    if (!set.groups.empty()) state.lr = groups[0].lr;
+    if (verdict == StepVerdict::move)
+      for (std::size_t g = 0; g < set.groups.size(); ++g)
+        prepare_group(set.groups[g], state.step + 1, groups[g], set.prepared[g]);
+    count_step(set.gradient, verdict, looks ? &found : nullptr, set.groups.empty() ? state.lr : groups[0].lr, state);
   }
+  if (verdict != StepVerdict::move) return;
   if (!set.squares.empty()) measure(target, set, threads);
   move(target, set, threads);
 }
