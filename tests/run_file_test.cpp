@@ -29,6 +29,10 @@ batch_size = 4
 seed = 9
 non_finite = "skip"
 out = "runs/x"
+[gradient]
+clip_norm = 1
+nonfinite = "stop"
+interval = 100
 )";
 
 std::string message_of(const TempFolder& folder, const std::string& text, Errc code,
@@ -68,17 +72,20 @@ TEST(RunFile, SetsWhatItSays) {
   EXPECT_EQ(run.init, Init::xavier);
   EXPECT_EQ(run.train.seed, 9u);
   EXPECT_EQ(run.train.non_finite, NonFinite::skip);
+  EXPECT_EQ(run.gradient, (GradientOptions{.clip_norm = 1, .nonfinite = BadGradient::stop, .interval = 100}));
 }
 
 TEST(RunFile, OverridesStandAboveIt) {
   const TempFolder folder;
   const auto path = folder.file("run.toml", kRun);
-  const RunFile run = read_run_file(path, {"train.epochs=7", "optimizer.lr=2e-4", "loss.label_smoothing=0",
-                                           "schedule=step:every=5", "schedule.gamma=0.5", "metrics=[\"accuracy\"]",
-                                           "train.out=/somewhere/else", "data.classes=4", "train.batch_size=1e2"});
+  const RunFile run =
+      read_run_file(path, {"train.epochs=7", "optimizer.lr=2e-4", "gradient.clip_norm=3", "loss.label_smoothing=0",
+                           "schedule=step:every=5", "schedule.gamma=0.5", "metrics=[\"accuracy\"]",
+                           "train.out=/somewhere/else", "data.classes=4", "train.batch_size=1e2"});
   EXPECT_EQ(run.train.epochs, 7);
   EXPECT_EQ(run.train.batch_size, 100);
   EXPECT_EQ(run.optimizer.lr(), 2e-4);
+  EXPECT_EQ(run.gradient.clip_norm, 3);
   EXPECT_EQ(std::get<loss::SoftmaxCrossEntropy>(run.loss).label_smoothing, 0);
   EXPECT_EQ(std::get<schedule::Step>(*run.schedule.entry()).every, 5);
   EXPECT_EQ(std::get<schedule::Step>(*run.schedule.entry()).gamma, 0.5);
@@ -106,6 +113,9 @@ TEST(RunFile, MistakesAreNamedWithTheirPlace) {
   EXPECT_TRUE(has(bad("epochs = 3", "epochs = 0"), "run.toml:15: [train] epochs = 0 is outside [1,"));
   EXPECT_TRUE(has(bad("epochs = 3", "epochs = \"3\""), "epochs is not an integer"));
   EXPECT_TRUE(has(bad("1e-3", "-1"), "adamw: lr = -1 is outside"));
+  EXPECT_TRUE(has(bad("clip_norm = 1", "clip_norm = -1"), "run.toml:20: gradient: clip_norm = -1 is outside"));
+  EXPECT_TRUE(has(unknown("clip_norm", "clip_nrom"), "[gradient] has no key 'clip_nrom' (did you mean 'clip_norm'?)"));
+  EXPECT_TRUE(has(unknown("\"stop\"", "\"stpo\""), "[gradient] nonfinite = 'stpo' is not known (did you mean 'stop'"));
   EXPECT_TRUE(has(bad("label_smoothing=0.1", "label_smoothing"), "expected field=value"));
   EXPECT_TRUE(has(bad("layers = [", "layrs = ["), "[model] needs a key 'layers'"));
   EXPECT_TRUE(has(bad("train_features", "test_features"), "needs a key 'train_features'"));
@@ -155,6 +165,7 @@ TEST(RunFile, ResolvedRunsReadBackAsThemselves) {
   EXPECT_EQ(again.to_toml(), text);
   EXPECT_EQ(Losses::to_string(again.loss), Losses::to_string(run.loss));
   EXPECT_EQ(again.optimizer.to_string(), run.optimizer.to_string());
+  EXPECT_EQ(again.gradient, run.gradient);
   EXPECT_TRUE(has(text, "beta2 = 0.999"));  // defaults are written out
 }
 

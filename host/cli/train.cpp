@@ -61,6 +61,7 @@ TrainSpec spec_of(const train::RunFile& run, std::int64_t features) {
   spec.optimizer = run.optimizer;
   spec.schedule = run.schedule;
   spec.metrics = run.metrics;
+  spec.gradient = run.gradient;
   spec.non_finite = run.train.non_finite;
   spec.validate_every = run.train.validate_every;
   return spec;
@@ -76,6 +77,7 @@ train::ReportSettings report_settings(const train::RunFile& run, const TrainSpec
                      {"loss", Losses::to_string(spec.loss)},
                      {"optimizer", spec.optimizer.to_string()},
                      {"schedule", spec.schedule.to_string()},
+                     {"gradient", spec.gradient.any() ? to_string(spec.gradient) : "as it is"},
                      {"training samples", std::to_string(data.train.size())},
                      {"test samples", data.test ? std::to_string(data.test->size()) : "none"},
                      {"epochs", std::to_string(run.train.epochs)},

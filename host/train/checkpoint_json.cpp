@@ -107,6 +107,7 @@ std::string to_json(const Checkpoint& c, const TensorsFile& file) {
             {"totals", json_of(c.totals)},
             {"history", Json::array()},
             {"tensors", {{"file", file.name}, {"size", file.size}, {"crc32", file.crc32}}}};
+  if (!c.gradient.empty()) json["gradient"] = c.gradient;
   for (const EpochRecord& record : c.history) json["history"].push_back(json_of(record));
   json["crc32"] = crc_of(json);
   return json.dump(1) + "\n";
@@ -130,6 +131,7 @@ Checkpoint from_json(const std::string& text, const std::string& where, TensorsF
   c.loss = in.text("loss");
   c.optimizer = in.text("optimizer");
   c.schedule = in.text("schedule");
+  if (json.contains("gradient")) c.gradient = in.text("gradient");
   for (const Json& metric : in.array("metrics"))
     c.metrics.push_back(metric.is_string() ? metric.get<std::string>() : "");
   c.samples = in.integer("samples");

@@ -57,7 +57,7 @@ bool Trainer::Impl::account(const std::optional<StepReport>& report, const FitOp
   if (!report) return true;
   add_report(totals, report->loss);
   if (options.on_step) options.on_step(*report, totals);
-  return report->loss.nonfinite == 0 || spec.non_finite != NonFinite::stop;
+  return nonfinite_of(*report) == 0 || spec.non_finite != NonFinite::stop;
 }
 
 /// The rest of the running epoch; false when the run is to stop. `save` writes a checkpoint.

@@ -129,6 +129,8 @@ std::string RunFile::to_toml() const {
         toml::table{{"dense", layer.outputs}, {"activation", Activations::to_string(layer.activation)}});
   toml::table optimizer_table = definition_table<Optimizers>(optimizer.rule);
   insert_fields(optimizer.options, optimizer_table);
+  toml::table gradient_table;
+  insert_fields(gradient, gradient_table);
   std::vector<std::string> metric_texts;
   for (const AnyMetric& metric : metrics) metric_texts.push_back(Metrics::to_string(metric));
   toml::table root{{"data", data_table(data)},
@@ -137,6 +139,7 @@ std::string RunFile::to_toml() const {
                    {"reduction", std::string(name_of(reduction))},
                    {"optimizer", optimizer_table},
                    {"metrics", list_of(metric_texts)},
+                   {"gradient", gradient_table},
                    {"train", train_table(train)}};
   if (const AnySchedule* entry = schedule.entry())
     root.insert("schedule", definition_table<Schedules>(*entry));

@@ -248,6 +248,27 @@ RunOptions read_train(const toml::table& table) {
   return o;
 }
 
+GradientOptions read_gradient(const toml::table& table) {
+  TomlSection in(table, "[gradient]");
+  GradientOptions o;
+  detail::for_each_field<GradientOptions>([&](const auto& field) {
+    auto& member = o.*field.member;
+    if constexpr (std::is_enum_v<std::remove_cvref_t<decltype(member)>>)
+      member = in.choice(field.name, member);
+    else if constexpr (std::is_same_v<std::remove_cvref_t<decltype(member)>, std::int64_t>)
+      in.read(field.name, member, 0);
+    else
+      in.read(field.name, member);
+  });
+  in.finish();
+  try {
+    detail::check_fields(o);
+  } catch (const Error& error) {
+    fail_at(table, error.code(), error.what());
+  }
+  return o;
+}
+
 /// `compat` says whose name the loss has, and then whose divisor and form of targets it takes; `reduction` stands
 /// before that.
 void read_loss(TomlSection& in, RunFile& run) {
@@ -301,6 +322,7 @@ RunFile read_run_file(const fs::path& path, const std::vector<std::string>& over
       fail_at(*root.get("metrics"), error.code(), error.what());
     }
   }
+  if (in.find("gradient")) run.gradient = read_gradient(section("gradient"));
   if (in.find("train")) run.train = read_train(section("train"));
   in.finish();
   return run;

@@ -40,6 +40,7 @@ struct RunFile {
   OptimizerSpec optimizer;
   ScheduleSpec schedule;
   std::vector<AnyMetric> metrics;
+  GradientOptions gradient;  ///< the [gradient] section
   RunOptions train;
 
   /// The whole run as TOML, every default written out; reads back as the same run.

@@ -68,6 +68,7 @@ Checkpoint Trainer::snapshot() {
   result.optimizer = run.spec.optimizer.to_string();
   result.schedule = run.engine.schedule().to_string();
   result.metrics = texts_of(run.spec.metrics);
+  result.gradient = to_string(run.spec.gradient);
   const DrawnFrom drawn = run.drawn.value_or(DrawnFrom{});
   result.samples = drawn.samples;
   result.batch_size = drawn.batch_size;
@@ -102,6 +103,7 @@ void Trainer::restore(const Checkpoint& from) {
   check_text("model", from.model, run.spec.model.to_string());
   check_text("loss", from.loss, Losses::to_string(run.spec.loss));
   check_text("optimizer", from.optimizer, run.spec.optimizer.to_string());
+  check_text("gradient options", from.gradient, to_string(run.spec.gradient));
   check_text("list of metrics", fmt::format("{}", fmt::join(from.metrics, " ")),
              fmt::format("{}", fmt::join(texts_of(run.spec.metrics), " ")));
   const ScheduleSpec schedule = ScheduleSpec::parse(from.schedule);

@@ -88,11 +88,12 @@ void StepCheck::after_loss(const HostBatch& batch, const float* prediction, cons
             [] { return std::string("value"); });
   value.conclude(step);
   Judge judge("the gradient of the loss", kLossUlp);
+  const double upstream = spec_.gradient.loss_scale > 0 ? before_.step.loss_scale : 1;
   for (std::int64_t r = 0; r < batch.rows; ++r) {
     for (std::int64_t c = 0; c < cols; ++c) {
       const std::size_t i = static_cast<std::size_t>(r * cols + c);
-      const double scale = std::max(std::fabs(want.gradient[i]), want.gradient_terms[0][i]);
-      judge.see(gradient[i], want.gradient[i], ulp_at(scale),
+      const double scale = upstream * std::max(std::fabs(want.gradient[i]), want.gradient_terms[0][i]);
+      judge.see(gradient[i], upstream * want.gradient[i], ulp_at(scale),
                 [&] { return fmt::format("at row {}, column {}", r, c); });
     }
   }
@@ -100,10 +101,8 @@ void StepCheck::after_loss(const HostBatch& batch, const float* prediction, cons
 }
 
 void StepCheck::after_update() {
-  Backend& backend = engine_.backend();
-  gradients_ = download_floats(backend, engine_.model().gradients(), engine_.model().arena_size());
   const Arenas after = download();
-  if (report_.rejected) return judge_untouched(after);
+  if (report_.rejected || !prepare_gradients()) return judge_untouched(after);
 
   const double factor = validate::reference_factor(engine_.schedule(), before_.step.step, before_.group.plateau);
   const double whole = spec_.optimizer.lr(), lr = whole * factor;
@@ -114,6 +113,17 @@ void StepCheck::after_update() {
     throw Error(Errc::mismatch, fmt::format("validation of step {}: the step counter went from {} to {}",
                                             before_.step.step + 1, before_.step.step, after.step.step));
   for (std::size_t t = 0; t < engine_.model().tensors().size(); ++t) judge_tensor(t, after);
+}
+
+/// What is left of the gradients when the rules see them; false where the step is to be skipped.
+bool StepCheck::prepare_gradients() {
+  const Sequential& model = engine_.model();
+  const std::vector<float> arena = download_floats(engine_.backend(), model.gradients(), model.arena_size());
+  for (const TensorPlace& tensor : model.tensors())
+    gradients_.push_back(widen(arena.data() + tensor.offset, tensor.size));
+  const reference::GradientNorms found =
+      reference::prepare_gradients(validate::reference_options(spec_.gradient), before_.step.loss_scale, gradients_);
+  return !spec_.gradient.passes() || found.nonfinite == 0;
 }
 
 void StepCheck::judge_untouched(const Arenas& after) const {
@@ -145,7 +155,7 @@ void StepCheck::judge_tensor(std::size_t t, const Arenas& after) const {
     std::vector<std::vector<double>> state;
     reference::Memory memory;
   };
-  Step start{part(before_.values), part(gradients_), {}, {}};
+  Step start{part(before_.values), gradients_[t], {}, {}};
   for (std::size_t s = 0; s < slots; ++s) {
     const std::vector<float>& state = before_.states[t][s];
     start.state.push_back(state.empty() ? std::vector<double>(n, 0.0) : widen(state.data(), tensor.size));

@@ -30,13 +30,14 @@ class StepCheck {
   };
 
   Arenas download() const;
+  bool prepare_gradients();
   void judge_tensor(std::size_t t, const Arenas& after) const;
   void judge_untouched(const Arenas& after) const;
 
   StepEngine& engine_;
   const TrainSpec& spec_;
   Arenas before_;
-  std::vector<float> gradients_;
+  std::vector<std::vector<double>> gradients_;  // [tensor], as the rule sees them
   LossReport report_;
 };
 

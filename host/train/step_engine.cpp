@@ -42,7 +42,7 @@ StepEngine::StepEngine(Backend& backend, const TrainSpec& spec)
     : backend_(backend),
       spec_(spec),
       model_(backend, spec.model),
-      optimizer_(backend, model_.trainables(), ParameterGroup{spec.optimizer, spec.schedule}) {
+      optimizer_(backend, model_.trainables(), ParameterGroup{spec.optimizer, spec.schedule}, spec.gradient) {
   for (const AnyMetric& metric : spec_.metrics) std::visit([&](const auto& m) { m.request(metrics_); }, metric);
   slots_.resize(2);
   for (Slot& slot : slots_) {
@@ -131,7 +131,10 @@ void StepEngine::program(Slot& slot, const Inputs& inputs, Kind kind, const Afte
   pass.weight = inputs.weight;
   pass.metrics = metrics_;
   pass.reduction = spec_.reduction;
-  if (training) pass.gradient = View(model_.output_gradient(), inputs.rows, outputs);
+  if (training) {
+    pass.gradient = View(model_.output_gradient(), inputs.rows, outputs);
+    pass.upstream = optimizer_.loss_scale();
+  }
   backend_.loss(spec_.loss, pass, report);
   if (after_loss) after_loss(prediction, report);
   if (training) {

@@ -38,6 +38,9 @@ TrainSpec checked(TrainSpec spec) {
   check_loss(spec.loss);
   spec.optimizer.check();
   spec.schedule.check();
+  detail::check_fields(spec.gradient);
+  require(spec.gradient.loss_scale == 0 || spec.non_finite == NonFinite::skip, Errc::bad_argument,
+          "a loss scale skips steps whose gradient is not finite: non_finite must be skip");
   std::int64_t top_k = 0;
   for (const AnyMetric& metric : spec.metrics) {
     Metrics::check(metric);
@@ -82,6 +85,10 @@ const TrainSpec& Trainer::spec() const { return impl_->spec; }
 Sequential& Trainer::model() { return impl_->engine.model(); }
 const History& Trainer::history() const { return impl_->history; }
 
+std::int64_t nonfinite_of(const StepReport& step) {
+  return step.loss.nonfinite > 0 ? step.loss.nonfinite : step.state.nonfinite;
+}
+
 std::optional<StepReport> Trainer::Impl::judge(const train::QueuedReport& queued) {
   const StepReport& report = queued.report;
   last = report.state;
@@ -90,12 +97,13 @@ std::optional<StepReport> Trainer::Impl::judge(const train::QueuedReport& queued
                 fmt::format("label {} of {} is outside [0, {}); {} bad labels in this batch, which changed nothing",
                             report.loss.first_bad_label, place_of(queued, report.loss.first_bad_row),
                             spec.model.outputs(), report.loss.bad_labels));
-  if (report.loss.nonfinite > 0 && spec.non_finite == NonFinite::raise)
+  const std::int64_t nonfinite = nonfinite_of(report);
+  if (nonfinite > 0 && spec.non_finite == NonFinite::raise)
     throw Error(Errc::non_finite,
                 fmt::format("{} elements of the gradient are not finite in the batch at epoch {}, position {}, after "
                             "{} updates (loss {}, learning rate {:g}); the parameters are as they were before it",
-                            report.loss.nonfinite, report.at.epoch + 1, report.at.position, report.state.step,
-                            report.loss.value, report.state.lr));
+                            nonfinite, report.at.epoch + 1, report.at.position, report.state.step, report.loss.value,
+                            report.state.lr));
   return report;
 }
 

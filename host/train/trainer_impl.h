@@ -18,6 +18,9 @@ struct DrawnFrom {
   friend bool operator==(const DrawnFrom&, const DrawnFrom&) = default;
 };
 
+/// Elements of a step's gradients that are not finite: of the loss, or else of the parameters.
+std::int64_t nonfinite_of(const StepReport& step);
+
 struct Trainer::Impl {
   Impl(Backend& backend, TrainSpec&& train_spec) : spec(std::move(train_spec)), engine(backend, spec) {}
 

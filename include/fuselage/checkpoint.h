@@ -21,6 +21,7 @@ struct Checkpoint {
   // What is trained, as text; a trainer takes only a checkpoint of its own kind.
   std::string model, loss, optimizer, schedule;
   std::vector<std::string> metrics;
+  std::string gradient;  ///< options of the gradients; empty: none
   // How the samples are drawn.
   std::int64_t samples = 0, batch_size = 0;
   std::uint64_t seed = 0;
@@ -31,7 +32,7 @@ struct Checkpoint {
   LoaderState at;
   LossReport totals;  ///< sums of the running epoch
   History history;
-  /// "0.weight" and so on, and "0.weight.state0", "0.weight.state1" for the optimizer's state; all fp32.
+  /// "0.weight" and so on, and what Optimizer::save() gives.
   TensorFile tensors;
 };
 

@@ -24,7 +24,8 @@
 
 namespace fuselage {
 
-/// What becomes of a step whose gradient is not finite. It changes no parameter and no state, whatever the policy.
+/// What becomes of a step whose gradient is not finite, be it that of the loss or, where TrainSpec::gradient looks at
+/// them, one of the parameters. It changes no parameter and no state, whatever the policy.
 enum class NonFinite : std::uint8_t {
   raise,  ///< Error(non_finite)
   skip,   ///< goes on; EpochRecord::skipped counts
@@ -43,6 +44,7 @@ struct TrainSpec {
   OptimizerSpec optimizer;
   ScheduleSpec schedule;
   std::vector<AnyMetric> metrics;
+  GradientOptions gradient;  ///< a loss scale needs non_finite = skip: its steps are skipped to find it
   NonFinite non_finite = NonFinite::raise;
   Reduction reduction = Reduction::mean;  ///< of the training loss, not `none`; scores are weighted means all the same
   /// Every so many steps, loss, gradient and update are replayed by the reference in double from what the step read;
