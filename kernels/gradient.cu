@@ -56,7 +56,6 @@ __global__ void __launch_bounds__(kUpdateThreads, 4) gradient_kernel(const __gri
     const ChunkPlace at = place_of(a.table, chunk);
     const UpdateTensor& tensor = a.table.tensors[at.tensor];
     if (s.groups[tensor.group].frozen) continue;  // as all blocks at this tensor
-    __syncthreads();                              // the lanes of the last chunk were read
     with_real(tensor.dtype, [&]<class T>() {
       for (int l = static_cast<int>(threadIdx.x); l < kLanes; l += static_cast<int>(blockDim.x))
         lanes[l] = lane_squares<T>(before, tensor, at.first, at.size, l, nonfinite);

@@ -6,6 +6,7 @@
 
 #include "fuselage/train.h"
 #include "support/batches.h"
+#include "tests/support/files.h"
 #include "tests/support/tiny_data.h"
 
 namespace fuselage {
@@ -76,6 +77,21 @@ TEST_F(TrainGradient, AResumedRunHasTheSameBits) {
   const Checkpoint begun = half.snapshot();
   EXPECT_NE(message_of([&] { other.restore(begun); }).find("gradient options is 'clip_norm=0.1,loss_scale=1024"),
             std::string::npos);
+}
+
+TEST_F(TrainGradient, FilesHoldWhatMovesTheScale) {
+  const test::TempFolder folder;
+  const TrainSpec spec = spec_of("loss_scale=1024,interval=4,nonfinite=stop");
+  Trainer trainer(*cpu_, spec), read(*cpu_, spec);
+  options_.checkpoint = folder / "checkpoint";
+  trainer.fit(data_, options_);
+  const Checkpoint file = load_checkpoint(options_.checkpoint);
+  EXPECT_EQ(file.gradient, to_string(spec.gradient));
+  read.restore(file);
+  EXPECT_TRUE(read.snapshot().tensors.tensors == trainer.snapshot().tensors.tensors);
+  EXPECT_EQ(file.tensors.at("optimizer.loss_scale").as<float>()[0], 1024 << (21 / 4));
+  EXPECT_EQ(file.tensors.at("optimizer.good").as<std::int64_t>()[0], 21 % 4);
+  EXPECT_EQ(file.tensors.at("optimizer.stopped").as<std::int32_t>()[0], 0);
 }
 
 /// The gradient of the loss is finite, and the weight's, a sum over three large features, is not.
