@@ -190,6 +190,27 @@ TEST(RunFile, DataAreSplitAndScaledByTheTrainingPart) {
   EXPECT_NEAR(sum / 30, 0, 1e-6);  // the mean of the training part alone
 }
 
+TEST(RunFile, ClassNamesMeanTheSameSignsInEveryFile) {
+  const TempFolder folder;
+  folder.file("points.csv", "a,kind\n1,no\n2,yes\n3,no\n");
+  folder.file("later.csv", "a,kind\n5,yes\n");
+  std::string text =
+      replaced(kRun, "loss = \"softmax_cross_entropy:label_smoothing=0.1\"", "compat = \"keras\"\nloss = \"Hinge\"");
+  text = replaced(text, "test_fraction = 0.25", "test_features = \"later.csv\"");
+  const RunFile run = read_run_file(folder.file("run.toml", text));
+  const RunDatasets data = load_run_data(run);
+  ASSERT_TRUE(data.test);
+  float sign = 0;
+  data.test->gather(std::vector<std::int64_t>{0}, {nullptr, nullptr, &sign, nullptr});
+  EXPECT_EQ(sign, 1);
+  data.train.gather(std::vector<std::int64_t>{0}, {nullptr, nullptr, &sign, nullptr});
+  EXPECT_EQ(sign, -1);
+  EXPECT_EQ(read_run_file(folder / "run.toml", {"data.target_form=as_given"}).data.train.target_form,
+            TargetForm::as_given);
+  folder.file("later.csv", "a,kind\n5,maybe\n");
+  EXPECT_THROW(load_run_data(run), Error);
+}
+
 TEST(RunFile, AMissingDataSetNamesItsPackage) {
   const TempFolder folder;
   const std::string text = replaced(kRun, "points.csv", "/usr/share/datasets/no-such-set/train.csv");

@@ -134,7 +134,7 @@ const Scaling& Dataset::scaling() const { return scaling_; }
 const std::vector<std::string>& Dataset::class_names() const { return class_names_; }
 
 void Dataset::set_class_names(std::vector<std::string> names) {
-  if (static_cast<std::int64_t>(names.size()) > classes())
+  if (has_labels() && static_cast<std::int64_t>(names.size()) > classes())
     fail(Errc::bad_argument, fmt::format("{} names for {} classes", names.size(), classes()));
   class_names_ = std::move(names);
 }

@@ -65,7 +65,7 @@ Dataset from_csv(const DataSource& source) {
   Dataset result = dataset_of(source, name, columns_of(table, features),
                               labelled ? std::move(table.labels) : columns_of(table, targets),
                               weights.empty() ? Array() : columns_of(table, weights), named);
-  if (result.has_labels() && labelled) result.set_class_names(std::move(table.classes));
+  if (labelled) result.set_class_names(std::move(table.classes));
   return result;
 }
 

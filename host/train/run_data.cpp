@@ -32,7 +32,7 @@ Dataset load(const DataSource& source) {
 }
 
 /// Whether labels are class names that the file collected: then another file must use the same indices.
-bool named_classes(const Dataset& data) { return data.has_labels() && !data.class_names().empty(); }
+bool named_classes(const Dataset& data) { return !data.class_names().empty(); }
 
 template <class T>
 void insert_fields(const T& value, toml::table& table) {

@@ -271,7 +271,7 @@ GradientOptions read_gradient(const toml::table& table) {
 
 /// `compat` says whose name the loss has, and then whose divisor and form of targets it takes; `reduction` stands
 /// before that.
-void read_loss(TomlSection& in, RunFile& run) {
+void read_loss(TomlSection& in, bool has_form, RunFile& run) {
   const toml::node& loss = in.need("loss");
   std::optional<Peer> peer;
   if (const toml::node* node = in.find("compat")) {
@@ -283,7 +283,7 @@ void read_loss(TomlSection& in, RunFile& run) {
     if (!peer) return Losses::parse(text, "loss");
     const Convention found = convention(*peer, text);
     run.reduction = found.reduction;
-    if (run.data.train.target_form == TargetForm::as_given) run.data.train.target_form = found.form;
+    if (!has_form) run.data.train.target_form = found.form;
     if (run.data.test) run.data.test->target_form = run.data.train.target_form;
     return found.loss;
   });
@@ -308,7 +308,7 @@ RunFile read_run_file(const fs::path& path, const std::vector<std::string>& over
   run.layers = read_layers(model);
   run.init = static_cast<Init>(model.choice("init", {"he", "xavier"}, 0));
   model.finish();
-  read_loss(in, run);
+  read_loss(in, section("data").contains("target_form"), run);
   in.need("optimizer");
   run.optimizer = read_definition(in, "optimizer", "", [](const std::string& t) { return OptimizerSpec::parse(t); });
   run.schedule =

@@ -135,7 +135,7 @@ class Dataset {
   bool has_weights() const;
   const Scaling& scaling() const;
 
-  /// The names of the classes, where the file had names.
+  /// The names of the classes, where the file had names: also of labels that became real targets.
   const std::vector<std::string>& class_names() const;
   void set_class_names(std::vector<std::string> names);
 
