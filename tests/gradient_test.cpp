@@ -269,6 +269,12 @@ TEST(LossScale, GoesToAFileAndBack) {
   EXPECT_NE(refused("optimizer.good", [](auto& t) { t.first = "other"; }).find("no tensor 'optimizer.good'"),
             std::string::npos);
   EXPECT_EQ(again.state().loss_scale, 256) << "nothing was changed";
+
+  // Bounds that no float is, at which the scale arrives.
+  Descent bound({{1}}, "loss_scale=1e13,greatest_scale=1e14,interval=1");
+  for (int i = 0; i < 5; ++i) bound.optimizer->step();
+  EXPECT_EQ(bound.state().loss_scale, 1e14f);
+  EXPECT_EQ(message_of([&] { bound.optimizer->load(bound.optimizer->save()); }), "no error");
 }
 
 TEST(Gradient, RefusesWhatMakesNoSense) {

@@ -157,7 +157,8 @@ void Optimizer::load(const TensorFile& file) {
     if (count < 0) throw Error(Errc::mismatch, fmt::format("the state's 'optimizer.step' holds {}", count));
   if (gradient_.loss_scale > 0) {
     const float scale = file.at("optimizer.loss_scale").as<float>()[0];
-    if (!(scale >= gradient_.least_scale && scale <= gradient_.greatest_scale))
+    // The device keeps a float, which may lie beyond a bound by its rounding.
+    if (!(scale >= static_cast<float>(gradient_.least_scale) && scale <= static_cast<float>(gradient_.greatest_scale)))
       throw Error(Errc::mismatch, fmt::format("the state's 'optimizer.loss_scale' is {}, outside [{}, {}]", scale,
                                               gradient_.least_scale, gradient_.greatest_scale));
     if (const auto good = file.at("optimizer.good").as<std::int64_t>()[0]; good < 0)
