@@ -81,7 +81,7 @@ TEST_F(TrainGradient, AResumedRunHasTheSameBits) {
 
 TEST_F(TrainGradient, FilesHoldWhatMovesTheScale) {
   const test::TempFolder folder;
-  const TrainSpec spec = spec_of("loss_scale=1024,interval=4,nonfinite=stop");
+  const TrainSpec spec = spec_of("loss_scale=1024,interval=4");
   Trainer trainer(*cpu_, spec), read(*cpu_, spec);
   options_.checkpoint = folder / "checkpoint";
   trainer.fit(data_, options_);
@@ -91,7 +91,8 @@ TEST_F(TrainGradient, FilesHoldWhatMovesTheScale) {
   EXPECT_TRUE(read.snapshot().tensors.tensors == trainer.snapshot().tensors.tensors);
   EXPECT_EQ(file.tensors.at("optimizer.loss_scale").as<float>()[0], 1024 << (21 / 4));
   EXPECT_EQ(file.tensors.at("optimizer.good").as<std::int64_t>()[0], 21 % 4);
-  EXPECT_EQ(file.tensors.at("optimizer.stopped").as<std::int32_t>()[0], 0);
+  Trainer stopping(*cpu_, spec_of("nonfinite=stop", NonFinite::raise));
+  EXPECT_EQ(stopping.snapshot().tensors.at("optimizer.stopped").as<std::int32_t>()[0], 0);
 }
 
 /// The gradient of the loss is finite, and the weight's, a sum over three large features, is not.
@@ -129,7 +130,9 @@ TEST_F(TrainGradient, ThoseOfParametersAreLookedAt) {
       << message;
 }
 
-TEST_F(TrainGradient, AScaleNeedsSkippedSteps) {
+TEST_F(TrainGradient, PoliciesFitTogether) {
+  EXPECT_NE(message_of([&] { Trainer(*cpu_, spec_of("nonfinite=stop", NonFinite::skip)); }).find("raise or stop"),
+            std::string::npos);
   EXPECT_NE(message_of([&] { Trainer(*cpu_, spec_of("loss_scale=8", NonFinite::raise)); }).find("must be skip"),
             std::string::npos);
   EXPECT_NE(message_of([&] {

@@ -41,6 +41,8 @@ TrainSpec checked(TrainSpec spec) {
   detail::check_fields(spec.gradient);
   require(spec.gradient.loss_scale == 0 || spec.non_finite == NonFinite::skip, Errc::bad_argument,
           "a loss scale skips steps whose gradient is not finite: non_finite must be skip");
+  require(spec.gradient.nonfinite != BadGradient::stop || spec.non_finite != NonFinite::skip, Errc::bad_argument,
+          "nonfinite=stop of the gradients holds every later step: non_finite must be raise or stop");
   std::int64_t top_k = 0;
   for (const AnyMetric& metric : spec.metrics) {
     Metrics::check(metric);
