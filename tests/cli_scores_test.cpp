@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 
 #include "tests/support/cli.h"
 
@@ -45,6 +46,17 @@ TEST_F(EvalScores, OfAYesAndANo) {
     EXPECT_EQ(json["precision"], Json({2.0 / 3, 0.5}));
     EXPECT_EQ(json["recall"], Json({2.0 / 3, 0.5}));
     EXPECT_FALSE(json.contains("ece"));
+  }
+}
+
+TEST_F(EvalScores, ARowWithoutAConfidenceIsNotTallied) {
+  const std::string in = " --loss cross_entropy --pred " +
+                         npy<float>("x.npy", {2, 3}, {1, std::numeric_limits<float>::infinity(), 1, 2, 1, 0}) +
+                         " --target " + npy<std::int64_t>("t.npy", {2}, {0, 0});
+  for (const char* device : kDevices) {
+    const Json json = run("eval --json --scores" + in + device).json();
+    EXPECT_EQ(json["class_rows"], Json({1, 0, 0})) << device;
+    EXPECT_NEAR(json["ece"].get<double>(), 1.0 / 3, 1e-6) << device;
   }
 }
 

@@ -199,9 +199,10 @@ class Evaluation {
     out_.top_k_correct += before < top_k_;
     const std::size_t most = first_greatest(x);
     if (std::isnan(x[most])) return;
+    const std::vector<double> p = loss_.row->probabilities(row);
+    if (!p.empty() && std::isnan(p[most])) return;
     if (!out_.confusion.empty()) out_.confusion[label * x.size() + most] += 1;
     if (in_.bins == 0) return;
-    const std::vector<double> p = loss_.row->probabilities(row);
     if (p.empty()) throw std::invalid_argument("reference: the rows of this loss have no probabilities for `bins`");
     const double confidence = std::clamp(p[most], 0.0, 1.0);
     const auto bin = static_cast<std::int64_t>(confidence * static_cast<double>(in_.bins));
