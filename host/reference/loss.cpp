@@ -199,6 +199,7 @@ class Evaluation {
     out_.top_k_correct += before < top_k_;
     const std::size_t most = first_greatest(x);
     if (std::isnan(x[most])) return;
+    if (out_.confusion.empty() && in_.bins == 0) return;
     const std::vector<double> p = loss_.row->probabilities(row);
     if (!p.empty() && std::isnan(p[most])) return;
     if (!out_.confusion.empty()) out_.confusion[label * x.size() + most] += 1;
