@@ -42,8 +42,7 @@ Dataset dataset_of(const DataSource& source, const std::string& name, Array feat
   } catch (const Error& error) {
     throw Error(error.code(), fmt::format("'{}': {}", name, error.what()));
   }
-  if (source.classes != 0) classes = source.classes;
-  if (is_real(targets.dtype())) classes = source.classes;
+  if (source.classes != 0 || is_real(targets.dtype())) classes = source.classes;
   return Dataset(std::move(features), std::move(targets), std::move(weights), {}, classes);
 }
 

@@ -103,7 +103,7 @@ toml::table data_table(const RunData& data) {
   texts("target_columns", source.target_columns);
   texts("ignore_columns", source.csv.ignore_columns);
   texts("class_names", source.csv.classes);
-  table.insert("target_form", std::string(names_of(source.target_form)[static_cast<std::size_t>(source.target_form)]));
+  table.insert("target_form", detail::value_text(source.target_form));
   return table;
 }
 
